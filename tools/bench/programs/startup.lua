@@ -1,0 +1,2 @@
+-- Start to end of a program that does nothing; the runner starts it many times.
+-- row: apart
