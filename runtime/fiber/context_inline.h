@@ -1,0 +1,80 @@
+// The body of a switch, for the one or two places where a call around it would cost as much again (resume and yield).
+//
+// Invariant: the same as `switch_to`, which is this body out of line; the two may be mixed freely. Under a sanitizer
+// `switch_to_inline` is that call, since the body must not be instrumented and its caller is.
+// Everything in `fiber_detail` belongs to this file and context.cpp alone; the essay is there.
+#pragma once
+
+#include <boost/context/detail/fcontext.hpp>
+
+#include "base/check.h"
+#include "fiber/context.h"
+
+#if BATON_ASAN
+#include <sanitizer/common_interface_defs.h>
+#endif
+#if BATON_TSAN
+#include <sanitizer/tsan_interface.h>
+#endif
+
+namespace baton {
+namespace fiber_detail {
+
+#ifndef NDEBUG
+// Whether the calling native thread is inside a `catch` block or has an exception in flight.
+bool exception_active() noexcept;
+#endif
+
+// Before the jump, on the stack that is left. `finished`: it is left for good.
+BATON_ALWAYS_INLINE void announce_departure([[maybe_unused]] FiberContext& from, [[maybe_unused]] FiberContext& to,
+                                            [[maybe_unused]] bool finished) noexcept {
+#if BATON_ASAN
+  __sanitizer_start_switch_fiber(finished ? nullptr : &from.fake_stack, to.stack_low, to.stack_bytes);
+#endif
+#if BATON_TSAN
+  __tsan_switch_to_fiber(to.tsan_fiber, 0);
+#endif
+}
+
+// Behind the jump, on the stack that is entered. Completes the record of the context that was left.
+BATON_ALWAYS_INLINE Arrival complete_arrival([[maybe_unused]] FiberContext& self,
+                                             boost::context::detail::transfer_t transfer) noexcept {
+  auto& previous = *static_cast<FiberContext*>(transfer.data);
+  previous.machine = transfer.fctx;
+#if BATON_ASAN
+  const void* left_low = nullptr;
+  std::size_t left_bytes = 0;
+  __sanitizer_finish_switch_fiber(self.fake_stack, &left_low, &left_bytes);
+  self.fake_stack = nullptr;
+  if (previous.entry == nullptr) {  // only here is a native stack's extent learned
+    previous.stack_low = left_low;
+    previous.stack_bytes = left_bytes;
+  }
+#endif
+  return {&previous, previous.outgoing};
+}
+
+BATON_ALWAYS_INLINE Arrival switch_stack(FiberContext& from, FiberContext& to, void* message) noexcept {
+  BATON_DCHECK(to.machine != nullptr);
+  BATON_DCHECK(!exception_active());
+  void* target = to.machine;
+  to.machine = nullptr;
+  from.departed_to = &to;
+  from.outgoing = message;
+  announce_departure(from, to, false);
+  boost::context::detail::transfer_t transfer = boost::context::detail::jump_fcontext(target, &from);
+  return complete_arrival(from, transfer);
+}
+
+}  // namespace fiber_detail
+
+// `switch_to`, expanded where it is called.
+[[nodiscard]] BATON_ALWAYS_INLINE Arrival switch_to_inline(FiberContext& from, FiberContext& to, void* message) noexcept {
+#if BATON_ASAN || BATON_TSAN
+  return switch_to(from, to, message);
+#else
+  return fiber_detail::switch_stack(from, to, message);
+#endif
+}
+
+}  // namespace baton
