@@ -281,7 +281,7 @@ struct FunctionNode {
   std::span<LocalVariable*> parameters;    // `self` first for methods
   std::span<LocalVariable*> locals;        // every local of the function in order of activation, parameters and constants included
   std::span<UpvalueDescriptor> upvalues;   // in order of first use; the main function has exactly one, _ENV, first
-  std::span<FunctionNode*> functions;      // inner functions in source order of their ends; `child_index` is the position
+  std::span<FunctionNode*> functions;      // inner functions in the order they begin; `child_index` is the position
   Block* body = nullptr;
   Line line_defined = 0;       // line of `function`; 0 for the main function
   Line last_line_defined = 0;  // line of `end`; 0 for the main function
