@@ -1,0 +1,33 @@
+// From source text to a prototype: the one entry of this layer.
+//
+// compile = parse (syntax) + code generation. The tree lives in an arena that is gone when compile
+// returns; only the prototype stays. No script code runs and no safepoint is reached, except
+// through `poll`, which the caller may use to let others in while a huge source is compiled.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "value/heap.h"
+#include "value/prototype.h"
+
+namespace baton::compiler {
+
+struct CompileOptions {
+  // Called every few thousand tokens; may throw to stop. The prototype under construction is kept
+  // alive by a Root inside compile, so `poll` may reach a safepoint.
+  std::function<void()> poll;
+};
+
+// A syntax error: the complete message, "chunk:line: text near 'token'", as PUC Lua words it.
+struct CompileError {
+  std::string message;
+};
+
+// Compiles `text` (a chunk without leading `#` line) named `chunk_name` ("@file", "=name" or the
+// text itself). Returns the main function's prototype: vararg, no parameters, upvalue 0 is _ENV.
+// Raises: CompileError (also for exceeded limits), ScriptError(kMemory), what `poll` throws.
+Prototype* compile(Heap& heap, std::string_view text, std::string_view chunk_name, const CompileOptions& options = {});
+
+}  // namespace baton::compiler

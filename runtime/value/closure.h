@@ -1,0 +1,102 @@
+// Functions and upvalues.
+//
+// Invariants
+//  - A Closure has exactly prototype->upvalues.size upvalues, all non-null once it is visible.
+//  - An upvalue is open while `location` points into the stack of its coroutine (it then stands in
+//    that coroutine's list, highest slot first) and closed when `location` points to its own
+//    `closed`. Two closures that capture the same variable share the cell.
+//  - An open upvalue is never black: stores through it need no barrier. A store through a closed
+//    one does (Heap::barrier).
+//  - A Native's function pointer and texts are immortal (static or owned by an opened library).
+#pragma once
+
+#include "value/object.h"
+#include "value/prototype.h"
+
+namespace baton {
+
+struct ThreadState;
+class NativeCall;
+
+struct Upvalue : Object {
+  std::uint32_t unused;
+  Value* location;
+  union {
+    Value closed;
+    struct {
+      Upvalue* next_open;      // next lower slot of the same coroutine
+      Upvalue** previous_link;  // what points here: the list's head or the neighbour's next_open
+    };
+  };
+
+  bool is_open() const noexcept { return location != &closed; }
+};
+static_assert(sizeof(Upvalue) == 32);
+
+struct Closure : TracedObject {  // `count`: number of upvalues
+  Prototype* prototype;
+  Upvalue** upvalues() noexcept { return reinterpret_cast<Upvalue**>(this + 1); }
+  Upvalue* const* upvalues() const noexcept { return reinterpret_cast<Upvalue* const*>(this + 1); }
+};
+
+// A host function. vm/native.h states the contract of `NativeFunction`.
+using NativeFunction = int (*)(NativeCall& call);
+
+// Natives that the interpreter knows by identity and executes without a machine frame.
+enum class Intrinsic : std::uint8_t {
+  kNone = 0,
+  kPcall,
+  kXpcall,
+  kError,
+  kAssert,
+  kNext,
+  kIpairsStep,
+  kSelect,
+  kCoroutineResume,
+  kCoroutineYield,
+  kCoroutineWrapStep,
+  kType,
+  kRawGet,
+  kRawEqual,
+  kMathFloor,
+  kStringByte,
+};
+
+// What registration says about a native, once; immortal.
+struct NativeInfo {
+  const char* name;       // as in messages: "insert"
+  const char* signature;  // "table.insert(list, [pos,] value)"
+  const char* text;       // prose, returns, errors
+  NativeFunction function;
+  Intrinsic intrinsic = Intrinsic::kNone;
+};
+
+struct Native : TracedObject {  // `count`: number of upvalues
+  const NativeInfo* info;
+  NativeFunction function;  // copy of info->function: one load on the call path
+  Intrinsic intrinsic;
+  Value* upvalues() noexcept { return reinterpret_cast<Value*>(this + 1); }
+};
+static_assert(sizeof(Native) == 40);
+
+namespace closure {
+
+// A script function over `prototype` whose upvalues are still null; the caller fills them before
+// the next allocation. Raises: kMemory.
+Closure* make(Heap& heap, Prototype* prototype);
+
+// A closed upvalue holding `value`. Raises: kMemory.
+Upvalue* make_closed_upvalue(Heap& heap, const Value& value);
+
+// A host function with `upvalue_count` values, all nil. `info` is immortal. Raises: kMemory.
+Native* make_native(Heap& heap, const NativeInfo* info, int upvalue_count = 0);
+
+// The upvalue for stack slot `slot` of `co`: the open one that exists or a new one in its place in
+// the coroutine's list. Raises: kMemory.
+Upvalue* find_open(Heap& heap, Coroutine* co, Value* slot);
+
+// Closes all open upvalues of `co` at or above `level`. Raises: nothing. Effects: barriers.
+void close_upvalues(Heap& heap, Coroutine* co, Value* level) noexcept;
+
+}  // namespace closure
+}  // namespace baton

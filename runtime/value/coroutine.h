@@ -1,0 +1,128 @@
+// A coroutine: one contiguous, growable value stack and the array of its call frames. Switching
+// between coroutines is not known here: the machine stack is an opaque handle that sched fills.
+//
+//     stack                base[-1]  base                 top                  stack_limit
+//       | ... caller ...   | func |  r0 r1 r2 ...          |   stale, cleared by   |  reserve  |
+//       |                  |      |                        |   the collector       |           |
+//
+// Frames form an array, oldest first: `frame` is the running one, frame[-1] its caller, frames[0] a
+// sentinel of kind native for the body's own caller. The function of a frame is always base[-1]
+// (a vararg function's frame is moved up behind its extra arguments, with a copy of the function).
+//
+// Invariants
+//  - Live values are exactly [stack, top) whenever a safepoint is reached or the coroutine is
+//    suspended. A native's window is [frame->base, top). While a script frame runs, `top` is only
+//    meaningful between an instruction that leaves open results and the one that consumes them;
+//    safepoints of script frames set it to the end of the frame's registers or of the open results,
+//    whichever is higher.
+//  - Pointers into the stack are invalid after anything that may grow it: check_stack, a push past
+//    the checked room, a call. Growth fixes frames, open upvalues, `top`; natives keep indices.
+//  - kStackReserve slots behind stack_limit always exist: for handlers of "stack overflow" and for
+//    metamethod calls of a frame (operands are placed at its register end).
+//  - to_be_closed holds offsets of slots (from `stack`), increasing.
+//  - Owner: the native thread in `thread`; touched only under the GIL.
+#pragma once
+
+#include "value/closure.h"
+#include "value/object.h"
+
+namespace baton {
+
+class Heap;
+struct ThreadState;
+
+inline constexpr std::uint32_t kMaxStackSlots = 1'000'000;
+inline constexpr std::uint32_t kStackReserve = 256;      // slots behind stack_limit
+inline constexpr std::uint32_t kMinNativeSlots = 20;     // a native finds at least so many free slots
+inline constexpr int kMaxNesting = 200;                  // C levels: natives and parsers nested in one chain of resumes
+inline constexpr int kMultipleResults = -1;
+
+enum FrameFlag : std::uint16_t {
+  kFrameNative = 1 << 0,     // a native's window; otherwise a script function
+  kFrameEntry = 1 << 1,      // called from C++: returning from it leaves vm::run
+  kFrameFinish = 1 << 2,     // a metamethod: its result completes the caller's instruction (vm/finish)
+  kFrameProtected = 1 << 3,  // the native is pcall or xpcall: errors stop here
+  kFrameHandler = 1 << 4,    // ... xpcall: base[0] is the message handler
+  kFrameTailCall = 1 << 5,   // replaced its caller's frame: "(...tail calls...)"
+  kFrameHooked = 1 << 6,     // the frame runs a debug hook
+  kFrameFinalizer = 1 << 7,  // the frame runs a __gc metamethod
+  kFrameFresh = 1 << 8,      // hooks: the call event of this frame is still to be reported
+  kFrameIntrinsic = 1 << 9,  // native frame without a machine frame (pcall, resume ... run by the interpreter)
+  kFrameClosing = 1 << 10,   // the frame's to-be-closed variables are being closed
+};
+
+struct CallFrame {
+  Value* base;
+  const Instruction* pc;      // script: next instruction; saved whenever something may look at it
+  Value* top;                 // script: base + max_stack; native: end of the slots it may use unchecked
+  std::uint16_t flags;
+  std::uint16_t unused;
+  std::int32_t wanted;        // results the caller wants, kMultipleResults for all
+  std::uint32_t vararg_count;  // extra arguments of a vararg script function, below base[-1]
+  std::uint32_t scratch;      // intrinsics: progress
+
+  bool is_script() const noexcept { return (flags & kFrameNative) == 0; }
+};
+static_assert(sizeof(CallFrame) == 40);
+
+enum class CoroutineStatus : std::uint8_t {
+  kSuspended,  // also: not started
+  kRunning,
+  kNormal,  // resumed another
+  kDead,
+};
+
+struct Coroutine : TracedObject {  // `count`: unused
+  // A later lua.h layer hands out &public_state as its lua_State*: host_extra are the 8 bytes before it.
+  void* host_extra;
+  ThreadState* thread;  // the native thread it belongs to; null until first resumed
+  CallFrame* frame;
+  Value* stack;
+  Value* stack_limit;  // end of the slots that may be used without growing
+  Value* top;
+  CallFrame* frames;
+  CallFrame* frames_limit;  // one past the last usable frame
+  Upvalue* open_upvalues;
+  Coroutine* resumer;       // who resumed it, while it runs
+  void* fiber;              // sched's machine stack; null: never started or finished
+  char* machine_stack_limit;  // lowest address its natives may reach; null: not started
+  std::uint32_t* to_be_closed;
+  std::uint32_t to_be_closed_count;
+  std::uint32_t to_be_closed_capacity;
+  CoroutineStatus status;
+  bool is_root;             // body of a native thread or of a task: yield is refused there
+  bool ran_since_mark;      // the collector rescans its stack in the atomic phase
+  std::uint8_t hook_mask;   // debug.sethook events, 0: none
+  bool hooks_allowed;       // false while a hook runs
+  std::int32_t nesting;     // C levels in use on the chain of resumes that led here
+  std::int32_t hook_count;      // instructions between count events
+  std::int32_t hook_countdown;
+  Value hook;               // hook function
+  Value error;              // status kDead by an error: its value; else nil
+  Coroutine* all_next;      // heap's list of all coroutines (or of those with open upvalues)
+  Coroutine** all_previous;
+};
+
+namespace coroutine {
+
+// A suspended coroutine with a small stack, the sentinel frame and no function. Raises: kMemory.
+Coroutine* make(Heap& heap);
+
+// Makes sure that `slots` values fit above top (also grows the stack beyond a native's window end).
+// Raises: kStackOverflow (more than kMaxStackSlots), kMemory. Effects: may move the stack.
+void check_stack(Heap& heap, Coroutine* co, std::uint32_t slots);
+
+// Grows the stack so that at least `slots` fit above `top`. The slow half of check_stack.
+void grow_stack(Heap& heap, Coroutine* co, std::uint32_t slots);
+
+// Grows the frame array; called when frame + 1 == frames_limit. Raises: kStackOverflow, kMemory.
+void grow_frames(Heap& heap, Coroutine* co);
+
+// Gives memory back that a past peak left over; called by the collector. Raises: nothing.
+void shrink_stack(Heap& heap, Coroutine* co) noexcept;
+
+// Remembers `slot` as to-be-closed. Raises: kMemory.
+void push_to_be_closed(Heap& heap, Coroutine* co, Value* slot);
+
+}  // namespace coroutine
+}  // namespace baton

@@ -1,0 +1,76 @@
+// A compiled function: code, constants, nested functions, and what debugging needs.
+//
+// Invariants
+//  - Built by the compiler or the binary loader, complete before the first closure over it exists.
+//  - Afterwards only the interpreter writes it: it specialises opcodes and fills caches in `code`,
+//    under the GIL; such a write never changes what the instruction means.
+//  - Register r of a running function is base[r]; max_stack counts all it may use (<= 255).
+//  - Arrays belong to the prototype and are freed with it.
+#pragma once
+
+#include "bytecode/instruction.h"
+#include "value/object.h"
+
+namespace baton {
+
+class Heap;
+
+struct UpvalueDescription {
+  String* name;            // may be null (stripped)
+  std::uint8_t in_stack;   // 1: register `index` of the enclosing function; 0: its upvalue `index`
+  std::uint8_t index;
+  std::uint8_t attribute;  // LocalAttribute of the variable: 0 regular, 1 const, 2 close
+};
+
+struct LocalDescription {
+  String* name;
+  std::uint32_t start_pc;  // first instruction where the variable is active
+  std::uint32_t end_pc;    // first instruction where it is dead
+};
+
+template <class T>
+struct PrototypeArray {
+  T* items = nullptr;
+  std::uint32_t size = 0;
+  T& operator[](std::size_t i) noexcept { return items[i]; }
+  const T& operator[](std::size_t i) const noexcept { return items[i]; }
+  T* begin() const noexcept { return items; }
+  T* end() const noexcept { return items + size; }
+};
+
+struct Prototype : TracedObject {
+  std::uint8_t parameter_count;
+  std::uint8_t is_vararg;
+  std::uint8_t max_stack;
+  std::uint8_t needs_close;  // has captured or to-be-closed locals
+  std::uint32_t line_defined;       // 0 for a main chunk
+  std::uint32_t last_line_defined;
+  String* source;  // chunk name as given to load ("@file", "=name" or text); null when stripped
+  PrototypeArray<Instruction> code;
+  PrototypeArray<Value> constants;
+  PrototypeArray<Prototype*> prototypes;
+  PrototypeArray<UpvalueDescription> upvalues;
+  PrototypeArray<std::uint32_t> lines;  // line of each instruction; empty when stripped
+  PrototypeArray<LocalDescription> locals;  // ordered by start_pc; empty when stripped
+};
+
+namespace prototype {
+
+// An empty prototype; white. Raises: kMemory.
+Prototype* make(Heap& heap);
+
+// Gives `array` room for `size` items, counted by the heap and freed with the prototype; items are
+// value-initialised. Called once per array. Raises: kMemory.
+template <class T>
+void allocate(Heap& heap, PrototypeArray<T>& array, std::uint32_t size);
+
+// Line of instruction `pc` (0-based), or 0 without line information. Raises: nothing.
+inline std::uint32_t line_at(const Prototype* p, std::uint32_t pc) noexcept {
+  return pc < p->lines.size ? p->lines[pc] : 0;
+}
+
+// Name of the `n`-th (1-based) local variable active at `pc`, or null. Raises: nothing.
+const String* local_name(const Prototype* p, int n, std::uint32_t pc) noexcept;
+
+}  // namespace prototype
+}  // namespace baton
