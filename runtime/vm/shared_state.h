@@ -1,0 +1,63 @@
+// What all native threads of one runtime share: heap, GIL, registry, metatables of the basic types.
+//
+// Invariants
+//  - One SharedState per runtime; there are no globals, so several runtimes live in one process.
+//  - Everything here except `gil` and the atomics is touched only while holding the GIL.
+//  - It registers itself as the heap's root visitor: registry, type metatables, fixed strings and
+//    every attached ThreadState are roots.
+// Owner: host (or a test).
+#pragma once
+
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "sync/gil.h"
+#include "value/heap.h"
+#include "value/root.h"
+#include "value/table.h"
+
+namespace baton {
+
+struct ThreadState;
+
+enum class Metamethod : std::uint8_t {
+#define BATON_METAMETHOD(name, field) k##name,
+#include "vm/metamethods.def"
+#undef BATON_METAMETHOD
+  kCount
+};
+
+struct SharedState final : RootVisitor {
+  explicit SharedState(std::uint64_t seed);  // Raises: std::bad_alloc, ScriptError(kMemory)
+  ~SharedState() override;                   // no thread is attached any more
+  void mark_roots(Heap& heap) override;
+
+  Heap heap;
+  Gil gil;
+  Table* registry = nullptr;   // like the C API's: host and libraries keep values here
+  Table* globals = nullptr;    // the table in _G
+  Table* loaded = nullptr;     // package.loaded
+  Table* type_metatables[kBaseTypeCount] = {};
+  String* metamethod_names[static_cast<int>(Metamethod::kCount)] = {};
+  String* memory_error = nullptr;  // "not enough memory", preallocated
+  ThreadState* main_thread = nullptr;
+  std::vector<ThreadState*> threads;  // attached native threads; roots
+
+  // `switch_to` moves execution of the calling native thread to coroutine `to` (not started: on a
+  // fresh fiber that runs vm::coroutine_main) and returns when somebody switches back. Set by sched.
+  // Raises: kMemory if no machine stack can be had. It touches neither statuses nor values.
+  void (*switch_to)(ThreadState& thread, Coroutine* from, Coroutine* to) = nullptr;
+
+  // warn(): receives pieces; default: stderr as lua does ("Lua warning: "). `to_continue`: more follow.
+  void (*warn)(SharedState& shared, std::string_view piece, bool to_continue) = nullptr;
+  bool warnings_on = false;
+  bool warning_continues = false;
+  // Unhandled error of a finalizer is reported through warn; see safepoint.h.
+  bool finalizers_running = false;
+  std::string name;  // of the runtime, in reports
+  void* host = nullptr;   // host's object
+  void* sched = nullptr;  // sched's shared object
+};
+
+}  // namespace baton
