@@ -32,6 +32,15 @@
 #define BATON_TSAN 0
 #endif
 
+// Tells the processor that this is a loop that waits for another thread.
+#if defined(__x86_64__) || defined(__i386__)
+#define BATON_PAUSE_PROCESSOR() __builtin_ia32_pause()
+#elif defined(__aarch64__)
+#define BATON_PAUSE_PROCESSOR() asm volatile("yield")
+#else
+#define BATON_PAUSE_PROCESSOR() ((void)0)
+#endif
+
 // Whether opcode handlers become tail-called functions (clang with both attributes) or the cases of
 // one switch. Sanitizer builds use the switch: tail calls and their shadow stacks do not mix.
 #if defined(__clang__) && defined(__has_cpp_attribute) && defined(__has_attribute)

@@ -1,0 +1,532 @@
+// The lock.
+//
+// What it must do. Every interpreter with such a lock knows the convoy: a thread that did some I/O comes back and must
+// wait while a computing thread uses up its slice, or for ever. The cause is always one of two rules: "a waiter waits a
+// whole interval before it may ask" or "who comes back goes to the end of the line and asks nobody". Here a thread that
+// returns from a blocking operation asks at once and goes first, as long as it uses less than its share of the lock.
+//
+// The word. One atomic word is the lock: the holder's slot address, or zero, and in its lowest bit whether anybody waits.
+//
+//     0            free                                  acquire: 0 -> slot             one compare-and-swap, no clock
+//     slot         held, nobody waits                    release: slot -> 0             one compare-and-swap, no clock
+//     slot | 1     held, the lines are not empty         changes only under the mutex
+//
+// Both fast paths fail exactly when there is something to decide; then the mutex is taken (some 50 ns), which guards the
+// two lines, the turns and the credits. Setting the low bit happens under the mutex by compare-and-swap on the same word
+// that a fast release changes, so "he released just as I queued" cannot happen: one of the two fails and looks again.
+//
+// Handing over. Who gives the lock up while others wait writes the next holder into the word himself and notifies him.
+// There is no moment when the lock is free and wanted, nobody can overtake, and the waiter has only to observe that the
+// word names him: a grant needs no acceptance.
+//
+// Turns. A turn begins when a thread gets the lock from another's hands, or when the first waiter appears; time before
+// that is free, so a program of one thread never reads a clock here. A turn lasts one switch interval. The *heir*, the
+// first in line, is the only one who sleeps with a timer; when the turn is over it sets kInterruptGilDrop in the holder's
+// interrupt word, and the holder hands over at its next safepoint. N waiters cost one timer, an uncontended lock none. Having
+// asked, the heir spins for a moment, since the answer usually comes within a microsecond: a hand-over between computing
+// threads then needs no wake-up. Whoever changes the heir sees to it that the new one has a timer (`late_timekeeper`).
+//
+// Two lines. `returning` holds threads that came back from outside and have credit; it goes before `ordinary`. Its first
+// thread does not wait for the turn of an ordinary holder to end: it asks at once. A turn that was cut short so is not
+// lost: its thread goes to the *front* of the ordinary line with the rest of its time, because its data are in the cache
+// and it is still spinning. Among returning threads turns last an eighth of an interval, so one that begins to compute
+// delays the others by no more.
+//
+// Credit. It is a token bucket per thread, in nanoseconds of holding the lock, within +-half an interval. It grows at the
+// rate of a fair share (1 / number of contenders) of time passed, and shrinks by the time the lock was held while wanted.
+// Hence, over any window W with n contenders, a thread goes first for at most W/n + one interval: a thread that sleeps
+// for a microsecond and computes for a millisecond soon has no credit and stands in line like everybody. An honest I/O
+// thread uses a few microseconds per event and never runs out. New threads begin with none.
+//
+// Bounds. With n threads that always want to compute each waits at most (n-1) intervals plus n poll gaps. A returning
+// thread with credit waits one poll gap plus the hand-over, behind r other returning threads r/8 intervals.
+//
+// Sleeping. Each thread sleeps in its own four-byte parker. Being notified does not mean having the lock: it may also be
+// the call to set a timer, or the leftover of an earlier one. So `wait` is a loop around the word, and every wake-up but
+// the right one only costs time.
+//
+// Memory order. Taking is an acquire (the fast compare-and-swap, or the load in `wait` that sees one's own slot), giving is
+// a release (the fast compare-and-swap, or the store in `grant`). Between them the only writes to the word set its low
+// bit by compare-and-swap, which continues the release sequence. The interrupt bit needs no order, since `hand_over`
+// looks at everything again under the mutex. The futex carries none.
+//
+// `contended` is the one member that two threads use without the mutex. The first waiter sets it for the holder after it
+// has set the low bit of the word; so a holder that reads it as false in `release` and is wrong fails its
+// compare-and-swap. It makes the end of a contended turn go through `release_slow`, where the turn is charged.
+//
+// Figures. Turns are timed only while they are wanted; waiting and Released regions always. What a thread *held* is
+// its life less those two, which needs no clock on the fast paths.
+//
+// Left out on purpose, with place kept: taking back a grant whose receiver still sleeps (would shorten a returning
+// thread's wait by the wake-up of a computing one), adapting the spin to its success, one order by virtual time instead of
+// two lines. Each needs measurements that show it pays.
+#include "sync/gil.h"
+
+#include <algorithm>
+#include <new>
+
+#include "base/check.h"
+#include "sync/os_thread.h"
+
+namespace baton {
+namespace {
+
+constexpr std::int64_t kShortestTurnNs = 50'000;  // less than this left of a turn is not worth coming back for
+constexpr std::int64_t kDefaultSpinNs = 20'000;
+constexpr int kReturningTurnsPerInterval = 8;
+
+class Locked {
+ public:
+  explicit Locked(ShortMutex& mutex) noexcept : mutex_(mutex) { mutex_.lock(); }
+  ~Locked() { mutex_.unlock(); }
+  Locked(const Locked&) = delete;
+  Locked& operator=(const Locked&) = delete;
+
+ private:
+  ShortMutex& mutex_;
+};
+
+// Adds to a figure that only one thread at a time writes.
+template <typename Number>
+void add(std::atomic<Number>& figure, Number amount) noexcept {
+  figure.store(figure.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+Gil::Gil() noexcept {
+  int processors = usable_processors();
+  most_spinners_ = processors - 1;
+  spin_ns_.store(processors > 1 ? kDefaultSpinNs : 0, std::memory_order_relaxed);
+}
+
+Gil::~Gil() {
+  BATON_CHECK(word_.load(std::memory_order_acquire) == kFree, "the GIL is destroyed while a thread holds it");
+  while (slots_ != nullptr) {
+    GilSlot* slot = slots_;
+    BATON_CHECK(!slot->attached, "the GIL is destroyed while a thread is attached");
+    slots_ = slot->next_slot;
+    delete slot;
+  }
+}
+
+// ---- threads ----
+
+GilSlot* Gil::attach(std::string_view name, InterruptWord* interrupt) noexcept {
+  Locked locked(mutex_);
+  GilSlot* slot = free_slots_;
+  if (slot != nullptr) {
+    free_slots_ = slot->next_free;
+  } else {
+    slot = new (std::nothrow) GilSlot;
+    if (slot == nullptr) return nullptr;
+    slot->next_slot = slots_;
+    slots_ = slot;
+  }
+  slot->interrupt = interrupt;
+  slot->credit_ns = 0;
+  slot->credit_at_ns = 0;
+  slot->attached_at_ns = monotonic_ns();
+  slot->turn_left_ns = 0;
+  slot->id = next_id_++;
+  slot->attached = true;
+  try {
+    slot->name = name;
+  } catch (const std::bad_alloc&) {
+    slot->name.clear();
+  }
+  return slot;
+}
+
+void Gil::detach(GilSlot* slot) noexcept {
+  BATON_CHECK(!held_by(slot), "a thread detaches while it holds the GIL");
+  Locked locked(mutex_);
+  BATON_CHECK(slot->attached && !slot->waiting, "a thread detaches twice or while it waits");
+  GilFigures last = figures_of(*slot, monotonic_ns());
+  gone_.switches += last.switches;
+  gone_.forced += last.forced;
+  gone_.voluntary += last.voluntary;
+  gone_.held_ns += last.held_ns;
+  gone_.waited_ns += last.waited_ns;
+  gone_.released_ns += last.released_ns;
+  gone_.longest_ns = std::max(gone_.longest_ns, last.longest_ns);
+  for (auto* figure : {&slot->switches, &slot->forced, &slot->voluntary}) figure->store(0, std::memory_order_relaxed);
+  for (auto* figure : {&slot->waited_ns, &slot->released_ns, &slot->released_at_ns, &slot->longest_ns}) {
+    figure->store(0, std::memory_order_relaxed);
+  }
+  slot->interrupt = nullptr;
+  slot->attached = false;
+  slot->next_free = free_slots_;
+  free_slots_ = slot;
+}
+
+void Gil::rename(GilSlot* slot, std::string_view name) noexcept {
+  Locked locked(mutex_);
+  try {
+    slot->name = name;
+  } catch (const std::bad_alloc&) {
+    return;
+  }
+}
+
+// ---- taking and giving ----
+
+void Gil::acquire_slow(GilSlot* slot) noexcept {
+  BATON_DCHECK(!held_by(slot));
+  mutex_.lock();
+  bool first_waiter = false;
+  if (enter_free_or_mark_wanted(slot, first_waiter)) {
+    mutex_.unlock();
+    return;
+  }
+  GilSlot* holder = holder_of(word_.load(std::memory_order_relaxed));
+  std::int64_t now = monotonic_ns();
+  if (first_waiter) {
+    holder->returning = false;
+    begin_turn(holder, now, switch_interval_ns());
+  }
+  slot->wait_began_ns = now;
+  slot->turn_left_ns = 0;
+  refill_credit(slot, now, waiting_ + 2);
+  slot->returning = slot->credit_ns >= least_credit_ns();
+  join_line(slot, slot->returning ? returning_ : ordinary_, false);
+  std::int64_t deadline = arm(slot, holder, now);
+  bool asked = slot == heir() && holder->asked;
+  mutex_.unlock();
+  wait(slot, deadline, asked);
+}
+
+// Takes the lock if it is free; else makes sure that its word says it is wanted. Returns: whether `slot` has it.
+bool Gil::enter_free_or_mark_wanted(GilSlot* slot, bool& first_waiter) noexcept {
+  std::uintptr_t seen = word_.load(std::memory_order_relaxed);
+  for (;;) {
+    if (seen == kFree) {
+      if (word_.compare_exchange_weak(seen, bits_of(slot), std::memory_order_acquire, std::memory_order_relaxed)) {
+        return true;
+      }
+    } else if ((seen & kWaiters) != 0) {
+      return false;
+    } else if (word_.compare_exchange_weak(seen, seen | kWaiters, std::memory_order_relaxed)) {
+      first_waiter = true;
+      return false;
+    }
+  }
+}
+
+void Gil::release_slow(GilSlot* slot) noexcept {
+  BATON_CHECK(held_by(slot), "a thread releases the GIL without holding it");
+  mutex_.lock();
+  std::int64_t now = monotonic_ns();
+  end_turn(slot, now);
+  Wakes wakes;
+  wakes.holder = take_heir();
+  if (wakes.holder != nullptr) {
+    count_hand_over(slot, Reason::kVoluntary);
+    grant(wakes.holder, now);
+    wakes.timekeeper = late_timekeeper(wakes.holder, nullptr);
+  } else {
+    word_.store(kFree, std::memory_order_release);
+  }
+  mutex_.unlock();
+  wake(wakes);
+}
+
+bool Gil::hand_over(GilSlot* slot) noexcept {
+  BATON_DCHECK(held_by(slot));
+  mutex_.lock();
+  if (slot->interrupt != nullptr) slot->interrupt->take(kInterruptGilDrop);
+  slot->asked = false;
+  Wakes wakes;
+  GilSlot* next = heir();
+  std::int64_t now = next != nullptr ? monotonic_ns() : 0;
+  if (next == nullptr || due_ns(slot, next) > now) {
+    // Whoever asked has been served, or the interval was lengthened. The heir may have no timer left.
+    if (next != nullptr) wakes.timekeeper = late_timekeeper(slot, nullptr);
+    mutex_.unlock();
+    wake(wakes);
+    return false;
+  }
+  bool cut_short = next->returning && !slot->returning;
+  take_heir();
+  requeue(slot, next, now);
+  count_hand_over(slot, Reason::kForced);
+  grant(next, now);
+  wakes = {next, late_timekeeper(next, slot)};
+  std::int64_t deadline = arm(slot, next, now);
+  mutex_.unlock();
+  wake(wakes);
+  wait(slot, deadline, cut_short);
+  return true;
+}
+
+bool Gil::switch_now(GilSlot* slot) noexcept {
+  BATON_DCHECK(held_by(slot));
+  if (!wanted()) return false;
+  mutex_.lock();
+  std::int64_t now = monotonic_ns();
+  end_turn(slot, now);
+  GilSlot* next = take_heir();
+  slot->returning = false;
+  slot->turn_left_ns = 0;
+  slot->wait_began_ns = now;
+  join_line(slot, ordinary_, false);
+  count_hand_over(slot, Reason::kVoluntary);
+  grant(next, now);
+  Wakes wakes{next, late_timekeeper(next, slot)};
+  std::int64_t deadline = arm(slot, next, now);
+  mutex_.unlock();
+  wake(wakes);
+  wait(slot, deadline, false);
+  return true;
+}
+
+// ---- waiting ----
+
+// Sleeps until the word names `slot`. `deadline_ns`: what `arm` said. `near`: the lock is expected any moment.
+void Gil::wait(GilSlot* slot, std::int64_t deadline_ns, bool near) noexcept {
+  for (;;) {
+    if (near) spin(slot);
+    (void)slot->parker.park(deadline_ns);  // does not sleep, but consumes, if the spin found a notification
+    if (holder_of(word_.load(std::memory_order_acquire)) == slot) break;
+    Locked locked(mutex_);
+    GilSlot* holder = holder_of(word_.load(std::memory_order_acquire));
+    if (holder == slot) break;
+    deadline_ns = arm(slot, holder, monotonic_ns());
+    near = slot == heir() && holder->asked;
+  }
+  add(slot->waited_ns, monotonic_ns() - slot->wait_began_ns);
+}
+
+// Looks for a notification without sleeping, unless enough others do.
+void Gil::spin(GilSlot* slot) noexcept {
+  std::int64_t limit = spin_ns_.load(std::memory_order_relaxed);
+  if (limit <= 0) return;
+  bool came = false;
+  if (spinners_.fetch_add(1, std::memory_order_relaxed) < most_spinners_) {
+    std::int64_t end = monotonic_ns() + limit;
+    do {
+      for (int i = 0; i < 16 && !came; ++i) {
+        BATON_PAUSE_PROCESSOR();
+        came = slot->parker.notified();
+      }
+    } while (!came && monotonic_ns() < end);
+  }
+  spinners_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+// Decides what the waiter `slot` does about the present turn: it asks the holder if the turn is over.
+// Returns: when to look again; kNoDeadline when somebody else keeps the time or the holder was asked.
+std::int64_t Gil::arm(GilSlot* slot, GilSlot* holder, std::int64_t now_ns) noexcept {
+  slot->armed_until_ns = kNoDeadline;
+  if (slot != heir() || holder->asked) return kNoDeadline;
+  std::int64_t due = due_ns(holder, slot);
+  if (due <= now_ns) {
+    ask(holder);
+    return kNoDeadline;
+  }
+  slot->armed_until_ns = due;
+  return due;
+}
+
+void Gil::ask(GilSlot* holder) noexcept {
+  holder->asked = true;
+  if (holder->interrupt != nullptr) holder->interrupt->set(kInterruptGilDrop);
+}
+
+// The heir, if its timer would ring too late for the turn of `holder` and it does not set it anyway, being
+// `about_to_wait`. Null if all is well.
+GilSlot* Gil::late_timekeeper(const GilSlot* holder, const GilSlot* about_to_wait) const noexcept {
+  GilSlot* next = heir();
+  if (next == nullptr || next == about_to_wait) return nullptr;
+  std::int64_t tolerance = switch_interval_ns() / kReturningTurnsPerInterval;
+  bool in_time = next->armed_until_ns != kNoDeadline && next->armed_until_ns <= due_ns(holder, next) + tolerance;
+  return in_time ? nullptr : next;
+}
+
+void Gil::wake(const Wakes& wakes) noexcept {
+  if (wakes.holder != nullptr) wakes.holder->parker.unpark();
+  if (wakes.timekeeper != nullptr) wakes.timekeeper->parker.unpark();
+}
+
+// ---- lines, turns, credit ----
+
+void Gil::Line::push_back(GilSlot* slot) noexcept {
+  slot->next_waiting = nullptr;
+  (first == nullptr ? first : last->next_waiting) = slot;
+  last = slot;
+}
+
+void Gil::Line::push_front(GilSlot* slot) noexcept {
+  slot->next_waiting = first;
+  if (first == nullptr) last = slot;
+  first = slot;
+}
+
+GilSlot* Gil::Line::pop() noexcept {
+  GilSlot* slot = first;
+  first = slot->next_waiting;
+  if (first == nullptr) last = nullptr;
+  return slot;
+}
+
+void Gil::join_line(GilSlot* slot, Line& line, bool at_front) noexcept {
+  slot->waiting = true;
+  ++waiting_;
+  if (at_front) {
+    line.push_front(slot);
+  } else {
+    line.push_back(slot);
+  }
+}
+
+// Takes the heir out of its line. Null if nobody waits.
+GilSlot* Gil::take_heir() noexcept {
+  Line& line = returning_.first != nullptr ? returning_ : ordinary_;
+  if (line.first == nullptr) return nullptr;
+  GilSlot* slot = line.pop();
+  slot->waiting = false;
+  slot->armed_until_ns = kNoDeadline;
+  --waiting_;
+  return slot;
+}
+
+// Makes `next`, which is in no line, the holder. The caller notifies it.
+void Gil::grant(GilSlot* next, std::int64_t now_ns) noexcept {
+  std::int64_t length = switch_interval_ns();
+  if (next->returning) {
+    length = std::clamp(next->credit_ns, kShortestTurnNs, length);
+  } else if (next->turn_left_ns > 0) {
+    length = std::min(length, next->turn_left_ns);
+  }
+  begin_turn(next, now_ns, length);
+  add<std::uint64_t>(next->switches, 1);
+  word_.store(bits_of(next) | (waiting_ > 0 ? kWaiters : 0), std::memory_order_release);
+}
+
+void Gil::begin_turn(GilSlot* slot, std::int64_t now_ns, std::int64_t length_ns) noexcept {
+  slot->turn_began_ns = now_ns;
+  slot->turn_ends_ns = now_ns + length_ns;
+  slot->contended.store(true, std::memory_order_relaxed);
+}
+
+// Charges the holder for its turn and withdraws what was asked of it. Called by the holder.
+void Gil::end_turn(GilSlot* slot, std::int64_t now_ns) noexcept {
+  if (slot->asked) {
+    slot->asked = false;
+    if (slot->interrupt != nullptr) slot->interrupt->take(kInterruptGilDrop);
+  }
+  if (!slot->contended.load(std::memory_order_relaxed)) return;
+  slot->contended.store(false, std::memory_order_relaxed);
+  std::int64_t held = now_ns - slot->turn_began_ns;
+  if (held > slot->longest_ns.load(std::memory_order_relaxed)) slot->longest_ns.store(held, std::memory_order_relaxed);
+  slot->credit_ns -= held;
+  refill_credit(slot, now_ns, waiting_ + 1);
+}
+
+// Adds a fair share of the time since the last call, for `contenders` threads that want the lock.
+void Gil::refill_credit(GilSlot* slot, std::int64_t now_ns, int contenders) noexcept {
+  std::int64_t limit = switch_interval_ns() / 2;
+  std::int64_t share = slot->credit_at_ns == 0 ? 0 : (now_ns - slot->credit_at_ns) / contenders;  // 0: a new thread
+  slot->credit_ns = std::clamp(slot->credit_ns + share, -limit, limit);
+  slot->credit_at_ns = now_ns;
+}
+
+// What a thread must have saved to go first: less would not be worth the switch.
+std::int64_t Gil::least_credit_ns() const noexcept {
+  return std::min(kShortestTurnNs, switch_interval_ns() / kReturningTurnsPerInterval);
+}
+
+// When `heir` may ask `holder` for the lock.
+std::int64_t Gil::due_ns(const GilSlot* holder, const GilSlot* heir) const noexcept {
+  if (!heir->returning) return holder->turn_ends_ns;
+  if (!holder->returning) return holder->turn_began_ns;
+  return std::min(holder->turn_ends_ns, holder->turn_began_ns + switch_interval_ns() / kReturningTurnsPerInterval);
+}
+
+// Puts a holder that was asked back in line; `next` gets the lock.
+void Gil::requeue(GilSlot* slot, const GilSlot* next, std::int64_t now_ns) noexcept {
+  std::int64_t left = slot->turn_ends_ns - now_ns;
+  end_turn(slot, now_ns);
+  slot->wait_began_ns = now_ns;
+  slot->turn_left_ns = 0;
+  if (slot->returning && next->returning && slot->credit_ns >= least_credit_ns()) {
+    join_line(slot, returning_, false);
+    return;
+  }
+  bool cut_short = next->returning && !slot->returning && left >= kShortestTurnNs;
+  slot->returning = false;
+  if (cut_short) slot->turn_left_ns = left;
+  join_line(slot, ordinary_, cut_short);
+}
+
+// ---- interval and figures ----
+
+void Gil::set_switch_interval_ns(std::int64_t interval_ns) noexcept {
+  interval_ns = std::clamp(interval_ns, kShortestSwitchIntervalNs, kLongestSwitchIntervalNs);
+  Wakes wakes;
+  {
+    Locked locked(mutex_);
+    interval_ns_.store(interval_ns, std::memory_order_relaxed);
+    std::uintptr_t word = word_.load(std::memory_order_relaxed);
+    if ((word & kWaiters) != 0) {
+      GilSlot* holder = holder_of(word);
+      holder->turn_ends_ns = std::min(holder->turn_ends_ns, monotonic_ns() + interval_ns);
+      wakes.timekeeper = late_timekeeper(holder, nullptr);
+    }
+  }
+  wake(wakes);
+}
+
+void Gil::count_hand_over(GilSlot* from, Reason reason) noexcept {
+  add<std::uint64_t>(reason == Reason::kForced ? from->forced : from->voluntary, 1);
+}
+
+GilFigures Gil::figures_of(const GilSlot& slot, std::int64_t now_ns) const {
+  GilFigures result;
+  result.id = slot.id;
+  result.switches = slot.switches.load(std::memory_order_relaxed);
+  result.forced = slot.forced.load(std::memory_order_relaxed);
+  result.voluntary = slot.voluntary.load(std::memory_order_relaxed);
+  result.waited_ns = slot.waited_ns.load(std::memory_order_relaxed);
+  if (slot.waiting) result.waited_ns += now_ns - slot.wait_began_ns;
+  result.released_ns = slot.released_ns.load(std::memory_order_relaxed);
+  std::int64_t released_at = slot.released_at_ns.load(std::memory_order_relaxed);
+  if (released_at != 0) result.released_ns += now_ns - released_at;
+  result.held_ns = std::max<std::int64_t>(0, now_ns - slot.attached_at_ns - result.waited_ns - result.released_ns);
+  result.longest_ns = slot.longest_ns.load(std::memory_order_relaxed);
+  result.waiting = slot.waiting;
+  result.holding = held_by(&slot);
+  return result;
+}
+
+GilFigures Gil::totals() noexcept {
+  Locked locked(mutex_);
+  std::int64_t now = monotonic_ns();
+  GilFigures sum = gone_;
+  for (const GilSlot* slot = slots_; slot != nullptr; slot = slot->next_slot) {
+    if (!slot->attached) continue;
+    GilFigures one = figures_of(*slot, now);
+    sum.switches += one.switches;
+    sum.forced += one.forced;
+    sum.voluntary += one.voluntary;
+    sum.held_ns += one.held_ns;
+    sum.waited_ns += one.waited_ns;
+    sum.released_ns += one.released_ns;
+    sum.longest_ns = std::max(sum.longest_ns, one.longest_ns);
+  }
+  return sum;
+}
+
+std::vector<GilFigures> Gil::threads() {
+  std::vector<GilFigures> result;
+  Locked locked(mutex_);
+  std::int64_t now = monotonic_ns();
+  for (const GilSlot* slot = slots_; slot != nullptr; slot = slot->next_slot) {
+    if (!slot->attached) continue;
+    result.push_back(figures_of(*slot, now));
+    result.back().name = slot->name;
+  }
+  return result;
+}
+
+}  // namespace baton

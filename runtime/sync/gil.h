@@ -1,0 +1,214 @@
+// The global interpreter lock of one runtime: whoever holds it may touch values, heap and script code; nobody else may.
+//
+// Invariant: at most one slot holds it; while somebody waits it is never free. Ownership is handed over directly, so a
+// release with waiters cannot be overtaken, and nobody starves. The algorithm and its bounds: gil.cpp.
+// Owner: the runtime. Threading: all public functions may be called by any native thread, each with its own slot.
+//
+// Use: a native thread attaches once, then acquires and releases. Code around blocking operations uses `Released`
+// (sync/released.h); safepoints that find kInterruptGilDrop in their interrupt word call `hand_over`. Nothing else gives
+// the lock up.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/interrupt.h"
+#include "base/platform.h"
+#include "sync/futex.h"
+
+namespace baton {
+
+inline constexpr std::int64_t kDefaultSwitchIntervalNs = 5'000'000;
+inline constexpr std::int64_t kShortestSwitchIntervalNs = 50'000;
+inline constexpr std::int64_t kLongestSwitchIntervalNs = 1'000'000'000;
+
+// A native thread's place at the lock. Slots are used again but not freed before the Gil: a late wake-up finds memory.
+// All members belong to gil.cpp and released.h.
+struct alignas(kCacheLineBytes) GilSlot {
+  Parker parker;  // alone on its line while the owner spins
+
+  // Guarded by the mutex, except where a line says otherwise.
+  alignas(kCacheLineBytes) GilSlot* next_waiting = nullptr;
+  InterruptWord* interrupt = nullptr;
+  std::int64_t turn_began_ns = 0;    // holder: when its contended turn began
+  std::int64_t turn_ends_ns = 0;     // holder: when an ordinary waiter may ask for the lock
+  std::int64_t turn_left_ns = 0;     // waiter: rest of a turn that a returning thread cut short; 0: a whole one
+  std::int64_t credit_ns = 0;        // enough of it: goes ahead of ordinary waiters
+  std::int64_t credit_at_ns = 0;     // when credit_ns was last brought up to date; 0: never waited yet
+  std::int64_t armed_until_ns = 0;   // waiter: its timer's end; 0: it sleeps without a timer
+  std::int64_t wait_began_ns = 0;
+  bool returning = false;            // waiter: in the class that goes first; holder: got its turn from there
+  bool asked = false;                // holder: kInterruptGilDrop was set for this turn
+  bool waiting = false;
+  bool attached = false;
+  std::atomic<bool> contended{false};  // holder: turn_began_ns is set. Read by the owner without the mutex
+
+  // Figures. Written by one thread at a time, read by anybody.
+  alignas(kCacheLineBytes) std::atomic<std::uint64_t> switches{0};  // times the lock was handed to it
+  std::atomic<std::uint64_t> forced{0};     // times it gave the lock up because it was asked
+  std::atomic<std::uint64_t> voluntary{0};  // times it gave the lock up to a waiter by itself
+  std::atomic<std::int64_t> waited_ns{0};
+  std::atomic<std::int64_t> released_ns{0};     // spent in Released regions, without the wait at their end
+  std::atomic<std::int64_t> released_at_ns{0};  // 0: not in such a region
+  std::atomic<std::int64_t> longest_ns{0};      // longest turn while somebody waited
+  std::atomic<const char*> region{nullptr};     // what the present Released region does
+  std::int64_t attached_at_ns = 0;
+  std::uint64_t id = 0;  // numbered by attach, never used twice in one runtime
+  std::string name;      // guarded by the mutex
+  GilSlot* next_slot = nullptr;  // all slots of the Gil
+  GilSlot* next_free = nullptr;
+};
+
+// Figures of one thread, or of all that ever were attached (then `id` is 0 and `name` empty). Times in nanoseconds.
+struct GilFigures {
+  std::uint64_t id = 0;
+  std::string name;
+  std::uint64_t switches = 0;   // hand-overs to it
+  std::uint64_t forced = 0;     // hand-overs by it, asked
+  std::uint64_t voluntary = 0;  // hand-overs by it, by itself: it blocked, ended or called switch()
+  std::int64_t held_ns = 0;     // attached, not waiting for the lock, not in a Released region
+  std::int64_t waited_ns = 0;   // waiting for the lock
+  std::int64_t released_ns = 0; // in Released regions
+  std::int64_t longest_ns = 0;  // longest turn while somebody else waited
+  bool waiting = false;
+  bool holding = false;
+};
+
+class Gil {
+ public:
+  Gil() noexcept;
+  ~Gil();  // all threads must have detached
+  Gil(const Gil&) = delete;
+  Gil& operator=(const Gil&) = delete;
+
+  // Gives the calling thread a slot; it does not hold the lock yet. `interrupt` (may be null: then the thread cannot be
+  // asked) must stay valid until detach. Returns: null when there is no memory. Raises: nothing.
+  [[nodiscard]] GilSlot* attach(std::string_view name, InterruptWord* interrupt) noexcept;
+
+  // Gives the slot back. The lock must have been released. Its figures stay in the totals.
+  void detach(GilSlot* slot) noexcept;
+
+  // Changes the name that figures show. Raises: nothing; without memory the old name stays.
+  void rename(GilSlot* slot, std::string_view name) noexcept;
+
+  // Blocks until `slot` holds the lock. Never fails. Uncontended: one compare-and-swap.
+  void acquire(GilSlot* slot) noexcept {
+    std::uintptr_t seen = kFree;
+    if (BATON_LIKELY(word_.compare_exchange_strong(seen, bits_of(slot), std::memory_order_acquire,
+                                                   std::memory_order_relaxed))) {
+      return;
+    }
+    acquire_slow(slot);
+  }
+
+  // Gives the lock up; the next in line has it when this returns. Uncontended: one compare-and-swap.
+  void release(GilSlot* slot) noexcept {
+    std::uintptr_t seen = bits_of(slot);
+    if (BATON_LIKELY(!slot->contended.load(std::memory_order_relaxed)) &&
+        BATON_LIKELY(word_.compare_exchange_strong(seen, kFree, std::memory_order_release, std::memory_order_relaxed))) {
+      return;
+    }
+    release_slow(slot);
+  }
+
+  // At a safepoint, when kInterruptGilDrop is set: clears it and, if somebody's turn has come, hands the lock over and
+  // waits for it again. Returns: whether others ran. Effects: everything guarded by the lock may have changed.
+  bool hand_over(GilSlot* slot) noexcept;
+
+  // Lets the first waiting thread run, if there is one, and waits behind all others. Returns: whether others ran.
+  bool switch_now(GilSlot* slot) noexcept;
+
+  // What a safepoint does about its interrupt word's kInterruptGilDrop. Returns: whether others ran.
+  bool yield_if_asked(GilSlot* slot) noexcept {
+    if (BATON_LIKELY((slot->interrupt->bits.load(std::memory_order_relaxed) & kInterruptGilDrop) == 0)) return false;
+    return hand_over(slot);
+  }
+
+  // Whether `slot` holds the lock. Exact for the calling thread's slot.
+  bool held_by(const GilSlot* slot) const noexcept {
+    return (word_.load(std::memory_order_relaxed) & ~kWaiters) == bits_of(slot);
+  }
+  // Whether anybody waits, at this moment.
+  bool wanted() const noexcept { return (word_.load(std::memory_order_relaxed) & kWaiters) != 0; }
+
+  // How long a thread keeps the lock while others want it. A shorter one takes effect at once, also for the present
+  // turn, a longer one from the next turn on.
+  std::int64_t switch_interval_ns() const noexcept { return interval_ns_.load(std::memory_order_relaxed); }
+  // Sets it, clamped to [kShortestSwitchIntervalNs, kLongestSwitchIntervalNs].
+  void set_switch_interval_ns(std::int64_t interval_ns) noexcept;
+
+  // How long a thread whose turn is near looks for it before it sleeps; 0: never. Default: 20 us, or 0 on one processor.
+  void set_spin_ns(std::int64_t spin_ns) noexcept { spin_ns_.store(spin_ns, std::memory_order_relaxed); }
+
+  // Sums over all threads that are or were attached.
+  GilFigures totals() noexcept;
+
+  // One entry for each attached thread, in no order. Raises: std::bad_alloc.
+  std::vector<GilFigures> threads();
+
+ private:
+  // A FIFO of slots that also takes one back at its head.
+  struct Line {
+    GilSlot* first = nullptr;
+    GilSlot* last = nullptr;
+    void push_back(GilSlot* slot) noexcept;
+    void push_front(GilSlot* slot) noexcept;
+    GilSlot* pop() noexcept;
+  };
+  // Whom to wake after the mutex was unlocked: the new holder, and a waiter who must set its timer.
+  struct Wakes {
+    GilSlot* holder = nullptr;
+    GilSlot* timekeeper = nullptr;
+  };
+  enum class Reason : std::uint8_t { kForced, kVoluntary };
+
+  static constexpr std::uintptr_t kFree = 0;
+  static constexpr std::uintptr_t kWaiters = 1;  // slots are aligned, so the low bits of their addresses are zero
+
+  static std::uintptr_t bits_of(const GilSlot* slot) noexcept { return reinterpret_cast<std::uintptr_t>(slot); }
+  static GilSlot* holder_of(std::uintptr_t word) noexcept { return reinterpret_cast<GilSlot*>(word & ~kWaiters); }
+
+  BATON_COLD void acquire_slow(GilSlot* slot) noexcept;
+  BATON_COLD void release_slow(GilSlot* slot) noexcept;
+  void wait(GilSlot* slot, std::int64_t deadline_ns, bool near) noexcept;
+  void spin(GilSlot* slot) noexcept;
+
+  // With the mutex held:
+  bool enter_free_or_mark_wanted(GilSlot* slot, bool& first_waiter) noexcept;
+  GilSlot* heir() const noexcept { return returning_.first != nullptr ? returning_.first : ordinary_.first; }
+  GilSlot* take_heir() noexcept;
+  void join_line(GilSlot* slot, Line& line, bool at_front) noexcept;
+  void begin_turn(GilSlot* slot, std::int64_t now_ns, std::int64_t length_ns) noexcept;
+  void end_turn(GilSlot* slot, std::int64_t now_ns) noexcept;
+  void refill_credit(GilSlot* slot, std::int64_t now_ns, int contenders) noexcept;
+  std::int64_t least_credit_ns() const noexcept;
+  std::int64_t due_ns(const GilSlot* holder, const GilSlot* heir) const noexcept;
+  std::int64_t arm(GilSlot* slot, GilSlot* holder, std::int64_t now_ns) noexcept;
+  void ask(GilSlot* holder) noexcept;
+  void requeue(GilSlot* slot, const GilSlot* next, std::int64_t now_ns) noexcept;
+  void grant(GilSlot* next, std::int64_t now_ns) noexcept;
+  GilSlot* late_timekeeper(const GilSlot* holder, const GilSlot* about_to_wait) const noexcept;
+  void count_hand_over(GilSlot* from, Reason reason) noexcept;
+  GilFigures figures_of(const GilSlot& slot, std::int64_t now_ns) const;
+  static void wake(const Wakes& wakes) noexcept;
+
+  alignas(kCacheLineBytes) std::atomic<std::uintptr_t> word_{kFree};  // the holder's slot, and kWaiters
+  alignas(kCacheLineBytes) ShortMutex mutex_;  // guards everything below but the atomics
+  int waiting_ = 0;
+  Line returning_;  // goes first
+  Line ordinary_;
+  std::atomic<std::int64_t> interval_ns_{kDefaultSwitchIntervalNs};
+  std::atomic<std::int64_t> spin_ns_;
+  std::atomic<int> spinners_{0};
+  int most_spinners_;
+  GilSlot* slots_ = nullptr;
+  GilSlot* free_slots_ = nullptr;
+  std::uint64_t next_id_ = 1;
+  GilFigures gone_;  // sums of the threads that have detached
+};
+
+}  // namespace baton

@@ -1,0 +1,43 @@
+// The region around an operation that may block: the GIL is given up on entry and held again on exit.
+//
+// Invariant: inside, no value, no heap object and no script state is touched; what the operation reads and writes was
+// pinned or copied before. No fiber switch inside. Exit always succeeds, also during unwinding; errno survives it.
+// Owner: a local variable. Threading: the thread that owns the slot.
+//
+// A native that may find its operation ready tries it without blocking first and comes here only if it would block.
+#pragma once
+
+#include <cerrno>
+
+#include "sync/gil.h"
+
+namespace baton {
+
+class Released {
+ public:
+  // `what` names the operation in reports ("sleep", "file.read"); a literal.
+  Released(Gil& gil, GilSlot* slot, const char* what) noexcept : gil_(gil), slot_(slot) {
+    slot->region.store(what, std::memory_order_relaxed);
+    slot->released_at_ns.store(monotonic_ns(), std::memory_order_relaxed);
+    gil.release(slot);
+  }
+
+  ~Released() {
+    int saved_errno = errno;
+    std::int64_t spent = monotonic_ns() - slot_->released_at_ns.load(std::memory_order_relaxed);
+    slot_->released_ns.store(slot_->released_ns.load(std::memory_order_relaxed) + spent, std::memory_order_relaxed);
+    slot_->released_at_ns.store(0, std::memory_order_relaxed);
+    slot_->region.store(nullptr, std::memory_order_relaxed);
+    gil_.acquire(slot_);
+    errno = saved_errno;
+  }
+
+  Released(const Released&) = delete;
+  Released& operator=(const Released&) = delete;
+
+ private:
+  Gil& gil_;
+  GilSlot* slot_;
+};
+
+}  // namespace baton

@@ -1,0 +1,349 @@
+// The lock as native threads of a runtime use it. A `Worker` stands for the interpreter: it polls its interrupt word at
+// every step and hands over when asked.
+#include "sync/gil.h"
+
+#include <catch2/catch.hpp>
+
+#include <sched.h>
+
+#include <algorithm>
+#include <atomic>
+#include <ctime>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/check.h"
+#include "sync/released.h"
+
+using namespace baton;
+
+namespace {
+
+constexpr std::int64_t kMillisecond = 1'000'000;
+
+struct Worker {
+  Gil& gil;
+  InterruptWord word;
+  GilSlot* slot;
+
+  explicit Worker(Gil& lock, const char* name = "worker") : gil(lock), slot(lock.attach(name, &word)) {
+    gil.acquire(slot);
+  }
+  ~Worker() {
+    gil.release(slot);
+    gil.detach(slot);
+  }
+  // A safepoint.
+  void poll() {
+    if (word.any()) gil.yield_if_asked(slot);
+  }
+};
+
+void sleep_ns(std::int64_t ns) {
+  timespec span{static_cast<time_t>(ns / 1'000'000'000), static_cast<long>(ns % 1'000'000'000)};
+  nanosleep(&span, nullptr);
+}
+
+}  // namespace
+
+TEST_CASE("gil: one thread takes and gives without waiting") {
+  Gil gil;
+  InterruptWord word;
+  GilSlot* slot = gil.attach("main", &word);
+  REQUIRE(slot != nullptr);
+  CHECK_FALSE(gil.held_by(slot));
+  for (int i = 0; i < 1000; ++i) {
+    gil.acquire(slot);
+    CHECK(gil.held_by(slot));
+    CHECK_FALSE(gil.wanted());
+    CHECK_FALSE(gil.switch_now(slot));
+    CHECK_FALSE(gil.hand_over(slot));
+    gil.release(slot);
+  }
+  CHECK(gil.totals().switches == 0);
+  CHECK(gil.totals().waited_ns == 0);
+  gil.detach(slot);
+}
+
+TEST_CASE("gil: what it guards is never touched by two threads") {
+  Gil gil;
+  gil.set_switch_interval_ns(kShortestSwitchIntervalNs);
+  long counter = 0;  // not atomic: the lock must do
+  const int steps = BATON_TSAN ? 20000 : 100000;
+  std::vector<std::thread> threads;
+  std::atomic<int> started{0};
+  for (int t = 0; t < 6; ++t) {
+    threads.emplace_back([&, t] {
+      ++started;
+      while (started.load() < 6) sched_yield();
+      Worker worker(gil);
+      for (int i = 0; i < steps; ++i) {
+        ++counter;
+        worker.poll();
+        if (i % 97 == t) gil.switch_now(worker.slot);
+        if (i % 531 == t) Released released(gil, worker.slot, "nothing");
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  CHECK(counter == 6L * steps);
+  CHECK(gil.totals().switches > 0);
+}
+
+TEST_CASE("gil: a thread that only polls lets others in") {
+  Gil gil;
+  std::atomic<bool> done{false};
+  std::thread hog([&] {
+    Worker worker(gil, "hog");
+    while (!done.load(std::memory_order_relaxed)) worker.poll();
+  });
+  sleep_ns(20 * kMillisecond);
+  std::int64_t begin = monotonic_ns();
+  {
+    Worker worker(gil, "late");
+    done = true;
+  }
+  std::int64_t waited = monotonic_ns() - begin;
+  hog.join();
+  CHECK(waited < 500 * kMillisecond);
+}
+
+TEST_CASE("gil: threads that compute share evenly") {
+  Gil gil;
+  gil.set_switch_interval_ns(kMillisecond);
+  std::atomic<bool> done{false};
+  std::vector<std::int64_t> held(4);
+  std::vector<std::thread> threads;
+  for (std::size_t t = 0; t < held.size(); ++t) {
+    threads.emplace_back([&, t] {
+      Worker worker(gil);
+      std::int64_t last = monotonic_ns();
+      while (!done.load(std::memory_order_relaxed)) {
+        std::int64_t now = monotonic_ns();
+        held[t] += now - last;
+        last = now;
+        if (worker.word.any() && gil.yield_if_asked(worker.slot)) last = monotonic_ns();
+      }
+    });
+  }
+  sleep_ns(1000 * kMillisecond);
+  done = true;
+  for (auto& thread : threads) thread.join();
+  std::int64_t sum = 0;
+  for (std::int64_t one : held) sum += one;
+  for (std::int64_t one : held) CHECK(one > sum / 8);
+}
+
+TEST_CASE("gil: a thread that comes back from outside does not wait for a whole turn") {
+  Gil gil;
+  gil.set_switch_interval_ns(200 * kMillisecond);
+  std::atomic<bool> done{false};
+  std::vector<std::thread> hogs;
+  for (int t = 0; t < 2; ++t) {
+    hogs.emplace_back([&] {
+      Worker worker(gil, "hog");
+      while (!done.load(std::memory_order_relaxed)) worker.poll();
+    });
+  }
+  std::vector<std::int64_t> waits;
+  std::thread guest([&] {
+    Worker worker(gil, "guest");
+    for (int i = 0; i < 50; ++i) {
+      std::int64_t ready = 0;
+      {
+        Released released(gil, worker.slot, "sleep");
+        sleep_ns(2 * kMillisecond);
+        ready = monotonic_ns();
+      }
+      waits.push_back(monotonic_ns() - ready);
+    }
+  });
+  guest.join();
+  done = true;
+  for (auto& hog : hogs) hog.join();
+  std::sort(waits.begin(), waits.end());
+  CHECK(waits[waits.size() / 2] < 20 * kMillisecond);
+}
+
+TEST_CASE("gil: a thread that computes after each short absence gets no more than about its share") {
+  Gil gil;
+  gil.set_switch_interval_ns(2 * kMillisecond);
+  std::atomic<bool> done{false};
+  std::atomic<std::int64_t> hog_held{0};
+  std::thread hog([&] {
+    Worker worker(gil, "hog");
+    std::int64_t last = monotonic_ns();
+    while (!done.load(std::memory_order_relaxed)) {
+      std::int64_t now = monotonic_ns();
+      hog_held += now - last;
+      last = now;
+      if (worker.word.any() && gil.yield_if_asked(worker.slot)) last = monotonic_ns();
+    }
+  });
+  std::int64_t begin = monotonic_ns();
+  {
+    Worker worker(gil, "abuser");
+    while (monotonic_ns() - begin < 1000 * kMillisecond) {
+      { Released released(gil, worker.slot, "sleep"); sleep_ns(1000); }
+      std::int64_t busy_until = monotonic_ns() + kMillisecond;
+      while (monotonic_ns() < busy_until) worker.poll();
+    }
+  }
+  done = true;
+  std::int64_t wall = monotonic_ns() - begin;
+  hog.join();
+  CHECK(hog_held.load() > wall / 4);
+}
+
+TEST_CASE("gil: a shorter interval takes effect during a turn") {
+  Gil gil;
+  gil.set_switch_interval_ns(kLongestSwitchIntervalNs * 5);
+  CHECK(gil.switch_interval_ns() == kLongestSwitchIntervalNs);
+  std::atomic<bool> done{false};
+  std::atomic<int> entered{0};
+  auto hog = [&] {
+    Worker worker(gil, "hog");
+    ++entered;
+    while (!done.load(std::memory_order_relaxed)) worker.poll();
+  };
+  std::thread first(hog);
+  while (entered.load() < 1) sched_yield();
+  std::thread second(hog);
+  sleep_ns(50 * kMillisecond);
+  CHECK(entered.load() == 1);
+  std::int64_t begin = monotonic_ns();
+  gil.set_switch_interval_ns(kMillisecond);
+  while (entered.load() < 2 && monotonic_ns() - begin < 2000 * kMillisecond) sched_yield();
+  CHECK(entered.load() == 2);
+  CHECK(monotonic_ns() - begin < 500 * kMillisecond);
+  done = true;
+  first.join();
+  second.join();
+  gil.set_switch_interval_ns(1);
+  CHECK(gil.switch_interval_ns() == kShortestSwitchIntervalNs);
+}
+
+TEST_CASE("gil: figures agree with each other and with the clock") {
+  Gil gil;
+  gil.set_switch_interval_ns(kMillisecond);
+  std::int64_t begin = monotonic_ns();
+  std::atomic<bool> done{false};
+  std::vector<std::thread> threads;
+  std::atomic<int> entered{0};
+  for (int t = 0; t < 3; ++t) {
+    threads.emplace_back([&, t] {
+      Worker worker(gil, t == 0 ? "zero" : "other");
+      ++entered;
+      while (!done.load(std::memory_order_relaxed)) {
+        worker.poll();
+        if (t == 0) { Released released(gil, worker.slot, "sleep"); sleep_ns(kMillisecond); }
+      }
+    });
+  }
+  sleep_ns(300 * kMillisecond);
+  std::vector<GilFigures> each = gil.threads();
+  CHECK(each.size() == 3);
+  int holding = 0;
+  bool named = false;
+  for (const GilFigures& one : each) {
+    holding += one.holding ? 1 : 0;
+    if (one.name == "zero") {
+      named = true;
+      CHECK(one.released_ns > 10 * kMillisecond);
+    }
+    CHECK(one.switches + 1 >= one.forced + one.voluntary);
+  }
+  CHECK(holding <= 1);
+  CHECK(named);
+  done = true;
+  for (auto& thread : threads) thread.join();
+  std::int64_t wall = monotonic_ns() - begin;
+  GilFigures sum = gil.totals();
+  CHECK(gil.threads().empty());
+  CHECK(sum.switches == sum.forced + sum.voluntary);
+  CHECK(sum.forced > 10);
+  CHECK(sum.voluntary > 10);
+  CHECK(sum.held_ns > wall / 2);
+  CHECK(sum.held_ns < wall * 3 / 2);
+  CHECK(sum.waited_ns > 0);
+  CHECK(sum.waited_ns < 3 * wall);
+}
+
+TEST_CASE("gil: threads come and go") {
+  Gil gil;
+  gil.set_switch_interval_ns(kShortestSwitchIntervalNs);
+  const int lives = BATON_TSAN ? 100 : 400;
+  long counter = 0;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      for (int life = 0; life < lives; ++life) {
+        Worker worker(gil, "short");
+        gil.rename(worker.slot, "renamed");
+        for (int i = 0; i < 100; ++i) {
+          ++counter;
+          worker.poll();
+        }
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  CHECK(counter == 400L * lives);
+  CHECK(gil.threads().empty());
+}
+
+TEST_CASE("gil: it may be taken and given in any mixture at any interval") {
+  Gil gil;
+  std::atomic<bool> done{false};
+  long counter = 0;
+  std::atomic<long> expected{0};
+  std::vector<std::thread> threads;
+  for (unsigned t = 0; t < 5; ++t) {
+    threads.emplace_back([&, t] {
+      unsigned random = t * 2654435761u + 1;
+      long own = 0;
+      {
+        Worker worker(gil);
+        while (!done.load(std::memory_order_relaxed)) {
+          random = random * 1664525u + 1013904223u;
+          ++counter;
+          ++own;
+          switch (random >> 29) {
+            case 0: gil.switch_now(worker.slot); break;
+            case 1: { Released released(gil, worker.slot, "short"); break; }
+            case 2: {
+              Released released(gil, worker.slot, "sleep");
+              if ((random & 0xF00000) == 0) sleep_ns((random >> 8) & 0xFFFF);
+              break;
+            }
+            case 3: gil.hand_over(worker.slot); break;
+            default: for (unsigned i = 0; i < ((random >> 8) & 0xFF); ++i) worker.poll();
+          }
+        }
+      }
+      expected += own;
+    });
+  }
+  unsigned random = 7;
+  std::int64_t end = monotonic_ns() + 1500 * kMillisecond;
+  while (monotonic_ns() < end) {
+    random = random * 1664525u + 1013904223u;
+    gil.set_switch_interval_ns(50'000 + (random >> 12));
+    gil.set_spin_ns((random >> 28) == 0 ? 0 : 20'000);
+    sleep_ns(200'000);
+  }
+  done = true;
+  for (auto& thread : threads) thread.join();
+  CHECK(counter == expected.load());
+}
+
+TEST_CASE("gil: several locks do not know of each other") {
+  Gil first;
+  Gil second;
+  Worker outer(first, "outer");
+  Worker inner(second, "inner");
+  CHECK(first.held_by(outer.slot));
+  CHECK(second.held_by(inner.slot));
+  CHECK_FALSE(first.held_by(inner.slot));
+}
