@@ -8,7 +8,8 @@
 //  - `a` is a register (0..254), `b` and `c` are registers, constants (0..65535) or immediates as
 //    opcodes.def says; wider constants are loaded by LoadConstant first.
 //  - `d` is no operand but a hint that the interpreter may overwrite at any time (the node where a
-//    field was last found); the compiler writes 0 and the dump format writes 0.
+//    field was last found); the compiler writes 0 and the dump format writes 0. Only arithmetic with
+//    a constant uses it as an operand that stays (opcodes.def: flipped operands).
 //  - Jumps are relative to the *next* instruction, in instructions, 32 bits signed.
 #pragma once
 
