@@ -174,7 +174,7 @@ Token Lexer::read_token() {
         return read_dots();
       default:
         if (character::is_name_start(c)) return read_name();
-        if (character::is_digit(c)) return read_number();
+        if (character::is_digit(c)) return read_number(position_);
         return read_operator();
     }
   }
@@ -208,9 +208,7 @@ Token Lexer::read_operator() {
 Token Lexer::read_dots() {
   const char* const start = position_++;
   if (accept('.')) return symbol(accept('.') ? token::kDots : token::kConcat);
-  if (!character::is_digit(peek())) return symbol('.');
-  position_ = start;
-  return read_number();
+  return character::is_digit(peek()) ? read_number(start) : symbol('.');
 }
 
 Token Lexer::read_name() {
@@ -222,11 +220,12 @@ Token Lexer::read_name() {
   return token;
 }
 
-// Takes everything that could belong to a numeral, so that "3x" or "1..2" is one malformed number and not two tokens.
-Token Lexer::read_number() {
-  const char* const start = position_++;
+// Takes everything that could belong to a numeral, so that "3x" or "1..2" is one malformed number and not two tokens; a `0x`
+// counts even behind the point. Takes: where the numeral starts, at the current digit or at a point before it.
+Token Lexer::read_number(const char* start) {
+  const char first_digit = *position_++;
   char exponent_mark = 'e';
-  if (*start == '0' && (accept('x') || accept('X'))) exponent_mark = 'p';
+  if (first_digit == '0' && (accept('x') || accept('X'))) exponent_mark = 'p';
   for (;;) {
     const int c = peek();
     if (c != kEnd && (c | 0x20) == exponent_mark) {

@@ -91,7 +91,7 @@ class Lexer {
   Token read_token();
   Token read_operator();
   Token read_name();
-  Token read_number();
+  Token read_number(const char* start);
   Token read_string();
   Token read_dots();
   Token read_long_bracket_or_symbol();
