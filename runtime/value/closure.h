@@ -5,8 +5,8 @@
 //  - An upvalue is open while `location` points into the stack of its coroutine (it then stands in
 //    that coroutine's list, highest slot first) and closed when `location` points to its own
 //    `closed`. Two closures that capture the same variable share the cell.
-//  - An open upvalue is never black: stores through it need no barrier. A store through a closed
-//    one does (Heap::barrier).
+//  - A store through an upvalue, open or closed, is followed by Heap::barrier(upvalue, value): an
+//    open one may be black. (Stores of the owning coroutine to its own stack need none.)
 //  - A Native's function pointer and texts are immortal (static or owned by an opened library).
 #pragma once
 

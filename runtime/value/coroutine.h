@@ -19,16 +19,19 @@
 //    the checked room, a call. Growth fixes frames, open upvalues, `top`; natives keep indices.
 //  - kStackReserve slots behind stack_limit always exist: for handlers of "stack overflow" and for
 //    metamethod calls of a frame (operands are placed at its register end).
+//  - A suspended coroutine is not scanned again while the collector marks, so whoever is about to
+//    run it calls coroutine::note_run first, and whoever else writes into its stack calls
+//    Heap::barrier_back.
 //  - to_be_closed holds offsets of slots (from `stack`), increasing.
 //  - Owner: the native thread in `thread`; touched only under the GIL.
 #pragma once
 
 #include "value/closure.h"
+#include "value/heap.h"
 #include "value/object.h"
 
 namespace baton {
 
-class Heap;
 struct ThreadState;
 
 inline constexpr std::uint32_t kMaxStackSlots = 1'000'000;
@@ -49,6 +52,7 @@ enum FrameFlag : std::uint16_t {
   kFrameFresh = 1 << 8,      // hooks: the call event of this frame is still to be reported
   kFrameIntrinsic = 1 << 9,  // native frame without a machine frame (pcall, resume ... run by the interpreter)
   kFrameClosing = 1 << 10,   // the frame's to-be-closed variables are being closed
+  kFrameUnderIntrinsic = 1 << 11,  // the caller is a native frame without a machine frame (pcall, xpcall)
 };
 
 struct CallFrame {
@@ -91,15 +95,19 @@ struct Coroutine : TracedObject {  // `count`: unused
   std::uint32_t to_be_closed_capacity;
   CoroutineStatus status;
   bool is_root;             // body of a native thread or of a task: yield is refused there
-  bool ran_since_mark;      // the collector rescans its stack in the atomic phase
+  bool ran_since_mark;      // set by coroutine::note_run, cleared when the collector has scanned it
   std::uint8_t hook_mask;   // debug.sethook events, 0: none
   bool hooks_allowed;       // false while a hook runs
+  bool unwinding;           // its next return from a switch throws ForcedUnwind
+  bool closing;             // coroutine.close runs its pending variables: no yield
   std::int32_t nesting;     // C levels in use on the chain of resumes that led here
+  std::int32_t nesting_base;    // the part of `nesting` that belongs to the resumers
+  std::int32_t transfer_count;  // values on top that travel with the next switch
   std::int32_t hook_count;      // instructions between count events
   std::int32_t hook_countdown;
   Value hook;               // hook function
   Value error;              // status kDead by an error: its value; else nil
-  Coroutine* all_next;      // heap's list of all coroutines (or of those with open upvalues)
+  Coroutine* all_next;      // heap's list of all coroutines
   Coroutine** all_previous;
 };
 
@@ -107,6 +115,13 @@ namespace coroutine {
 
 // A suspended coroutine with a small stack, the sentinel frame and no function. Raises: kMemory.
 Coroutine* make(Heap& heap);
+
+// `co` is about to run (resumed, or continued because the coroutine that it resumed yields or ends):
+// the collector will scan its stack again. Call it before the first write to the stack. Raises: nothing.
+inline void note_run(Heap& heap, Coroutine* co) noexcept {
+  co->ran_since_mark = true;
+  if (BATON_UNLIKELY(heap.is_marking()) && !co->is_gray()) heap.coroutine_runs(co);
+}
 
 // Makes sure that `slots` values fit above top (also grows the stack beyond a native's window end).
 // Raises: kStackOverflow (more than kMaxStackSlots), kMemory. Effects: may move the stack.

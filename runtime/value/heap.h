@@ -30,6 +30,7 @@
 
 namespace baton {
 
+struct Coroutine;
 struct Upvalue;
 class RootBase;
 
@@ -85,10 +86,14 @@ class Heap {
   }
   // After storing `value` into the table or coroutine `owner`.
   void barrier_back(TracedObject* owner, const Value& value) noexcept {
-    if (BATON_UNLIKELY(owner->is_black()) && value.is_heap() && value.object->is_white()) barrier_backward(owner);
+    if (BATON_UNLIKELY(owner->is_black()) && value.is_heap() && value.object->is_white()) barrier_backward(owner, value.object);
   }
   void barrier_forward(Object* owner, Object* value) noexcept;
-  void barrier_backward(TracedObject* owner) noexcept;
+  void barrier_backward(TracedObject* owner, Object* value) noexcept;
+  // Whether the collector is between the start of a cycle and its atomic phase.
+  bool is_marking() const noexcept { return marking_; }
+  // The slow half of coroutine::note_run.
+  void coroutine_runs(Coroutine* co) noexcept;
 
   // --- roots -------------------------------------------------------------------------------------
   void add_root_visitor(RootVisitor* visitor);
@@ -106,8 +111,18 @@ class Heap {
   // The next object whose finalizer must run, unlinked from the queue, or null. vm calls its __gc.
   Object* next_finalizable() noexcept;
   bool has_finalizable() const noexcept;
-  // At close: queues every object with a finalizer, in reverse order of marking.
+  // At close: queues every object with a finalizer, in reverse order of marking; from now on
+  // register_finalizer does nothing.
   void queue_all_finalizers() noexcept;
+
+  // --- dead coroutines --------------------------------------------------------------------------
+  // The sweeper calls `release` for a dead coroutine that still has a machine stack (`fiber`), before
+  // the coroutine is freed. It runs inside allocations and touches no value.
+  void set_fiber_release(void (*release)(void* context, Coroutine* co), void* context) noexcept;
+  // A dead coroutine whose machine stack holds frames of natives is kept once more, so that its owner
+  // unwinds them at a safepoint: the next such coroutine or null. Announced by kInterruptFinalize.
+  Coroutine* next_abandoned() noexcept;
+  bool has_abandoned() const noexcept;
 
   // --- collecting (only from safepoints) ---------------------------------------------------------
   // One bounded increment; clears the debt. Effects: may end a cycle and queue finalizers.
@@ -132,6 +147,9 @@ class Heap {
   std::size_t bytes_used() const noexcept;
   void set_limit(std::size_t bytes) noexcept;  // SIZE_MAX: none
   HeapStatistics statistics() const noexcept;
+  // Walks the whole heap and aborts if a black object refers to a white one or anything refers to a
+  // free cell. For tests and debugging; slow.
+  void verify() noexcept;
   std::uint32_t seed() const noexcept;
 
   // The word that receives kInterruptCollect and kInterruptFinalize: that of the thread holding the
@@ -144,7 +162,9 @@ class Heap {
   const Internals& internals() const noexcept { return *internals_; }
 
  private:
+  friend struct Internals;
   Internals* internals_;
+  bool marking_ = false;
 };
 
 }  // namespace baton

@@ -32,6 +32,7 @@ enum ObjectMark : std::uint8_t {
   kMarkHasFinalizer = 1 << 3,  // its metatable had __gc when set; it is in the heap's finalizer list
   kMarkFinalized = 1 << 4,     // its finalizer was queued once (cleared when it is marked again by setmetatable)
   kMarkFixed = 1 << 5,         // never collected (preallocated error strings, metamethod names)
+  kMarkAwaited = 1 << 6,       // atomic phase: a dead-so-far key of an ephemeron entry whose value waits for it
 };
 
 struct Object {
@@ -45,6 +46,8 @@ struct Object {
   bool is_gray() const noexcept { return (mark & kMarkColours) == 0; }
 };
 static_assert(sizeof(Object) == 4);
+
+inline constexpr std::uint8_t kLargeObject = 255;  // size_class of cells that come from the system's allocator
 
 // Objects that contain references are linked through `gray_next` while they wait to be traversed.
 // `count` belongs to the kind: Table: mask of its hash part; Closure, Native: upvalues; Userdata: user values.

@@ -8,6 +8,8 @@
 //  - Arrays belong to the prototype and are freed with it.
 #pragma once
 
+#include <new>
+
 #include "bytecode/instruction.h"
 #include "value/object.h"
 
@@ -59,10 +61,17 @@ namespace prototype {
 // An empty prototype; white. Raises: kMemory.
 Prototype* make(Heap& heap);
 
+// Room for `size` items of `item_bytes` bytes; null for none. What `allocate` is made of. Raises: kMemory.
+void* allocate_items(Heap& heap, std::size_t size, std::size_t item_bytes);
+
 // Gives `array` room for `size` items, counted by the heap and freed with the prototype; items are
 // value-initialised. Called once per array. Raises: kMemory.
 template <class T>
-void allocate(Heap& heap, PrototypeArray<T>& array, std::uint32_t size);
+void allocate(Heap& heap, PrototypeArray<T>& array, std::uint32_t size) {
+  array.items = static_cast<T*>(allocate_items(heap, size, sizeof(T)));
+  array.size = size;
+  for (std::uint32_t i = 0; i < size; ++i) new (&array.items[i]) T();
+}
 
 // Line of instruction `pc` (0-based), or 0 without line information. Raises: nothing.
 inline std::uint32_t line_at(const Prototype* p, std::uint32_t pc) noexcept {

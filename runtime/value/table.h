@@ -66,8 +66,8 @@ Table* make(Heap& heap, std::uint32_t array_slots = 0, std::uint32_t hash_entrie
 // through unless it is not nil. Valid until the next insertion into, or collection of, the table.
 // Raises: nothing.
 const Value* get(const Table* t, const Value& key) noexcept;          // any key, normalises floats
-const Value* get_integer(const Table* t, std::int64_t key) noexcept;
-const Value* get_short_string(const Table* t, const String* key) noexcept;
+inline const Value* get_integer(const Table* t, std::int64_t key) noexcept;
+inline const Value* get_short_string(const Table* t, const String* key) noexcept;
 const Value* get_string(const Table* t, String* key) noexcept;        // short or long
 
 // t[key] = value. Raises: kIndexIsNil, kIndexIsNaN, kTableOverflow, kMemory, kTableFrozen.
@@ -104,3 +104,5 @@ extern Node kEmptyNode;      // the shared node of empty hash parts; never writt
 
 }  // namespace table
 }  // namespace baton
+
+#include "value/table_inline.h"
