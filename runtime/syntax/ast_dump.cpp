@@ -37,6 +37,8 @@ class Dumper {
 
   void block(const Block& block);
   void statement(const Statement& node);
+  void store_statement(const Statement& node);
+  void loop_statement(const Statement& node);
   void if_statement(const IfStatement& node);
   void for_statement(const NumericForStatement& node);
   void for_statement(const GenericForStatement& node);
@@ -316,7 +318,7 @@ void Dumper::jump(const GotoStatement& node) {
   finish();
 }
 
-void Dumper::statement(const Statement& node) {
+void Dumper::store_statement(const Statement& node) {
   switch (node.kind) {
     case StatementKind::kLocal: {
       const auto& local = as<LocalStatement>(node);
@@ -353,14 +355,12 @@ void Dumper::statement(const Statement& node) {
       expression(*function.function);
       return finish();
     }
-    case StatementKind::kCall:
-      start(node.line, "call ");
-      expression(*as<CallStatement>(node).call);
-      return finish();
-    case StatementKind::kDo:
-      start(node.line, "do");
-      finish();
-      return block(*as<DoStatement>(node).body);
+    default: return;
+  }
+}
+
+void Dumper::loop_statement(const Statement& node) {
+  switch (node.kind) {
     case StatementKind::kWhile: {
       const auto& loop = as<WhileStatement>(node);
       start(node.line, "while ");
@@ -379,9 +379,33 @@ void Dumper::statement(const Statement& node) {
       expression(*loop.condition);
       return finish();
     }
-    case StatementKind::kIf: return if_statement(as<IfStatement>(node));
     case StatementKind::kNumericFor: return for_statement(as<NumericForStatement>(node));
     case StatementKind::kGenericFor: return for_statement(as<GenericForStatement>(node));
+    default: return;
+  }
+}
+
+void Dumper::statement(const Statement& node) {
+  switch (node.kind) {
+    case StatementKind::kLocal:
+    case StatementKind::kLocalFunction:
+    case StatementKind::kAssignment:
+    case StatementKind::kFunction:
+      return store_statement(node);
+    case StatementKind::kWhile:
+    case StatementKind::kRepeat:
+    case StatementKind::kNumericFor:
+    case StatementKind::kGenericFor:
+      return loop_statement(node);
+    case StatementKind::kCall:
+      start(node.line, "call ");
+      expression(*as<CallStatement>(node).call);
+      return finish();
+    case StatementKind::kDo:
+      start(node.line, "do");
+      finish();
+      return block(*as<DoStatement>(node).body);
+    case StatementKind::kIf: return if_statement(as<IfStatement>(node));
     case StatementKind::kReturn: {
       const auto& result = as<ReturnStatement>(node);
       start(result.end_line, result.is_tail_call ? "return tail" : "return");

@@ -1,4 +1,7 @@
 // What the tests of syntax share: parse a text and get its tree's text form, or the message.
+//
+// Invariant: nothing of the tree outlives a call; every parse has an arena of its own.
+// Owner: the tests of syntax. Threading: none.
 #pragma once
 
 #include <string>
