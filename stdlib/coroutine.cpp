@@ -1,0 +1,151 @@
+// The coroutine library (manual 6.2).
+//
+// resume, yield and the function that wrap makes carry intrinsic ids: a script's call of them is executed by the interpreter.
+// The functions here do the same for every other caller. A coroutine belongs to the native thread that first resumed it.
+#include "all_modules.h"
+#include "vm/call.h"
+#include "vm/native.h"
+#include "vm/traceback.h"
+
+namespace baton::stdlib {
+namespace {
+
+Coroutine* check_coroutine(NativeCall& call, int i) {
+  if (!call.arg(i).is_coroutine()) call.type_error(i, "coroutine");
+  return call.arg(i).coroutine();
+}
+
+Coroutine* optional_coroutine(NativeCall& call, int i) {
+  return call.arg(i).is_coroutine() ? call.arg(i).coroutine() : call.coroutine();
+}
+
+// A coroutine that has not started and will run argument 1; hooks are inherited from the one that makes it.
+Coroutine* make_coroutine(NativeCall& call) {
+  call.check_function(1);
+  Coroutine* co = coroutine::make(call.heap());
+  const Coroutine* maker = call.coroutine();
+  co->hook_mask = maker->hook_mask;
+  co->hook_count = maker->hook_count;
+  co->hook_countdown = maker->hook_count;
+  co->hook = maker->hook;
+  *co->top++ = call.arg(1);
+  return co;
+}
+
+int coroutine_create(NativeCall& call) { return call.result(Value::of(make_coroutine(call))); }
+
+int coroutine_resume(NativeCall& call) {
+  Coroutine* co = check_coroutine(call, 1);
+  int results = 0;
+  vm::ResumeResult how = vm::resume(call.thread(), co, call.count() - 1, &results);
+  bool fine = how == vm::ResumeResult::kYielded || how == vm::ResumeResult::kReturned;
+  call.slot(1).set_boolean(fine);
+  return results + 1;
+}
+
+// An error that leaves a wrapped coroutine: its pending variables are closed, a string gets the caller's position in front.
+int wrap_failure(NativeCall& call, Coroutine* co, bool refused) {
+  Value error = call.slot(call.size());
+  if (!refused && co->status == CoroutineStatus::kDead && vm::close_coroutine(call.thread(), co) == Status::kError) {
+    error = call.thread().pending;
+  }
+  if (!error.is_string()) return call.fail(error);
+  std::string text = vm::where(call.thread(), 1);
+  text.append(error.string()->view());
+  return call.fail(Value::of(string::make(call.heap(), text)));
+}
+
+int wrap_step(NativeCall& call) {
+  Coroutine* co = call.upvalue(1).coroutine();
+  int results = 0;
+  vm::ResumeResult how = vm::resume(call.thread(), co, call.count(), &results);
+  if (how == vm::ResumeResult::kYielded || how == vm::ResumeResult::kReturned) return results;
+  return wrap_failure(call, co, how == vm::ResumeResult::kRefused);
+}
+
+const NativeInfo kWrapStep = {"wrap", "step(...)",
+                              "Resumes the wrapped coroutine with the arguments and returns what it yields or returns; raises its "
+                              "errors.",
+                              wrap_step, Intrinsic::kCoroutineWrapStep};
+
+int coroutine_wrap(NativeCall& call) {
+  Value co = Value::of(make_coroutine(call));
+  Value step = native::make(call.thread(), &kWrapStep, 1);
+  step.native()->upvalues()[0] = co;
+  call.heap().barrier(step.native(), co);
+  return call.result(step);
+}
+
+int coroutine_yield(NativeCall& call) { return vm::yield(call.thread(), call.count()); }
+
+const char* status_name(CoroutineStatus status) {
+  switch (status) {
+    case CoroutineStatus::kSuspended: return "suspended";
+    case CoroutineStatus::kRunning: return "running";
+    case CoroutineStatus::kNormal: return "normal";
+    default: return "dead";
+  }
+}
+
+int coroutine_status(NativeCall& call) { return call.result_string(status_name(check_coroutine(call, 1)->status)); }
+
+int coroutine_isyieldable(NativeCall& call) {
+  const Coroutine* co = optional_coroutine(call, 1);
+  if (co == call.coroutine()) return call.result(Value::boolean(vm::is_yieldable(call.thread())));
+  return call.result(Value::boolean(!co->is_root));
+}
+
+int coroutine_running(NativeCall& call) {
+  call.push(Value::of(call.coroutine()));
+  call.push(Value::boolean(call.coroutine()->is_root));
+  return 2;
+}
+
+int coroutine_close(NativeCall& call) {
+  Coroutine* co = check_coroutine(call, 1);
+  if (co->status != CoroutineStatus::kSuspended && co->status != CoroutineStatus::kDead) {
+    call.error("cannot close a %s coroutine", status_name(co->status));
+  }
+  if (co->thread != nullptr && co->thread != &call.thread() && co->status == CoroutineStatus::kSuspended) {
+    call.error("cannot close a coroutine of native thread '%s'", co->thread->name.c_str());
+  }
+  if (vm::close_coroutine(call.thread(), co) == Status::kOk) return call.result(Value::boolean(true));
+  call.push(Value::boolean(false));
+  call.push(call.thread().pending);
+  return 2;
+}
+
+const NativeInfo kFunctions[] = {
+    {"close", "coroutine.close(co)",
+     "Closes a suspended or dead coroutine: its to-be-closed variables are closed. Returns true, or false and the error that "
+     "the coroutine died of or that closing raised.",
+     coroutine_close},
+    {"create", "coroutine.create(f)", "Returns a new coroutine with body f, suspended.", coroutine_create},
+    {"isyieldable", "coroutine.isyieldable([co])", "Whether the coroutine (default: the running one) can yield.",
+     coroutine_isyieldable},
+    {"resume", "coroutine.resume(co, ...)",
+     "Starts or continues a coroutine with the arguments. Returns true and what it yields or returns, or false and its error; "
+     "false and a message if it cannot be resumed, also because it belongs to another native thread.",
+     coroutine_resume, Intrinsic::kCoroutineResume},
+    {"running", "coroutine.running()", "Returns the running coroutine and whether it is the main one of its thread or task.",
+     coroutine_running},
+    {"status", "coroutine.status(co)", "Returns \"running\", \"suspended\", \"normal\" (it resumed another) or \"dead\".",
+     coroutine_status},
+    {"wrap", "coroutine.wrap(f)",
+     "Returns a function that resumes a new coroutine with body f: it returns what resume gives after true, and raises errors.",
+     coroutine_wrap},
+    {"yield", "coroutine.yield(...)",
+     "Suspends the running coroutine; the arguments become resume's results. Returns what the next resume passes.",
+     coroutine_yield, Intrinsic::kCoroutineYield},
+    {nullptr, nullptr, nullptr, nullptr},
+};
+
+}  // namespace
+
+Table* open_coroutine(ThreadState& thread) {
+  Table* library = table::make(thread.heap(), 0, 8);
+  native::add_functions(thread, library, kFunctions);
+  return library;
+}
+
+}  // namespace baton::stdlib
