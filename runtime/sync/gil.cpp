@@ -169,6 +169,17 @@ void Gil::rename(GilSlot* slot, std::string_view name) noexcept {
   }
 }
 
+void Gil::set_holder_hook(HolderHook hook, void* context) noexcept {
+  holder_hook_ = hook;
+  holder_context_ = context;
+  last_holder_id_ = 0;
+}
+
+void Gil::change_holder(GilSlot* slot) noexcept {
+  last_holder_id_ = slot->id;
+  if (holder_hook_ != nullptr) holder_hook_(holder_context_, slot);
+}
+
 // ---- taking and giving ----
 
 void Gil::acquire_slow(GilSlot* slot) noexcept {
@@ -177,6 +188,7 @@ void Gil::acquire_slow(GilSlot* slot) noexcept {
   bool first_waiter = false;
   if (enter_free_or_mark_wanted(slot, first_waiter)) {
     mutex_.unlock();
+    note_holder(slot);
     return;
   }
   GilSlot* holder = holder_of(word_.load(std::memory_order_relaxed));
@@ -295,6 +307,7 @@ void Gil::wait(GilSlot* slot, std::int64_t deadline_ns, bool near) noexcept {
     near = slot == heir() && holder->asked;
   }
   add(slot->waited_ns, monotonic_ns() - slot->wait_began_ns);
+  note_holder(slot);
 }
 
 // Looks for a notification without sleeping, unless enough others do.

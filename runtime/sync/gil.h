@@ -100,6 +100,7 @@ class Gil {
     std::uintptr_t seen = kFree;
     if (BATON_LIKELY(word_.compare_exchange_strong(seen, bits_of(slot), std::memory_order_acquire,
                                                    std::memory_order_relaxed))) {
+      note_holder(slot);
       return;
     }
     acquire_slow(slot);
@@ -134,6 +135,12 @@ class Gil {
   }
   // Whether anybody waits, at this moment.
   bool wanted() const noexcept { return (word_.load(std::memory_order_relaxed) & kWaiters) != 0; }
+
+  // `hook(context, slot)` is called by each new holder, holding the lock, whenever the holder is not the same thread as
+  // before: for what must always point to the running thread. Takes: a function that neither blocks nor touches the lock.
+  // Call it before other threads attach.
+  using HolderHook = void (*)(void* context, GilSlot* slot) noexcept;
+  void set_holder_hook(HolderHook hook, void* context) noexcept;
 
   // How long a thread keeps the lock while others want it. A shorter one takes effect at once, also for the present
   // turn, a longer one from the next turn on.
@@ -172,6 +179,11 @@ class Gil {
   static std::uintptr_t bits_of(const GilSlot* slot) noexcept { return reinterpret_cast<std::uintptr_t>(slot); }
   static GilSlot* holder_of(std::uintptr_t word) noexcept { return reinterpret_cast<GilSlot*>(word & ~kWaiters); }
 
+  // Called by the new holder.
+  void note_holder(GilSlot* slot) noexcept {
+    if (BATON_UNLIKELY(last_holder_id_ != slot->id)) change_holder(slot);
+  }
+  BATON_NOINLINE void change_holder(GilSlot* slot) noexcept;
   BATON_COLD void acquire_slow(GilSlot* slot) noexcept;
   BATON_COLD void release_slow(GilSlot* slot) noexcept;
   void wait(GilSlot* slot, std::int64_t deadline_ns, bool near) noexcept;
@@ -197,6 +209,9 @@ class Gil {
   static void wake(const Wakes& wakes) noexcept;
 
   alignas(kCacheLineBytes) std::atomic<std::uintptr_t> word_{kFree};  // the holder's slot, and kWaiters
+  std::uint64_t last_holder_id_ = 0;  // guarded by the lock itself, as the next two
+  HolderHook holder_hook_ = nullptr;
+  void* holder_context_ = nullptr;
   alignas(kCacheLineBytes) ShortMutex mutex_;  // guards everything below but the atomics
   int waiting_ = 0;
   Line returning_;  // goes first

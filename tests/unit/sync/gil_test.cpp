@@ -338,6 +338,31 @@ TEST_CASE("gil: it may be taken and given in any mixture at any interval") {
   CHECK(counter == expected.load());
 }
 
+TEST_CASE("gil: the hook learns of every change of holder, under the lock") {
+  Gil gil;
+  gil.set_switch_interval_ns(kShortestSwitchIntervalNs);
+  InterruptWord* current = nullptr;  // not atomic: the lock must do
+  gil.set_holder_hook(
+      [](void* place, GilSlot* slot) noexcept { *static_cast<InterruptWord**>(place) = slot->interrupt; }, &current);
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 3; ++t) {
+    threads.emplace_back([&] {
+      for (int life = 0; life < 20; ++life) {
+        Worker worker(gil);
+        for (int i = 0; i < 300; ++i) {
+          if (current != &worker.word) ++wrong;
+          if (i % 50 == 0) gil.switch_now(worker.slot);
+          if (i % 70 == 0) Released released(gil, worker.slot, "nothing");
+          worker.poll();
+        }
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  CHECK(wrong.load() == 0);
+}
+
 TEST_CASE("gil: several locks do not know of each other") {
   Gil first;
   Gil second;
