@@ -1,6 +1,6 @@
-#include "syntax/source.h"
+#include "base/chunk_name.h"
 
-namespace baton::syntax {
+namespace baton {
 
 std::string chunk_display_name(std::string_view chunk_name) {
   constexpr std::string_view kEllipsis = "...";
@@ -24,4 +24,4 @@ std::string chunk_display_name(std::string_view chunk_name) {
   return name.append(kAfter);
 }
 
-}  // namespace baton::syntax
+}  // namespace baton
