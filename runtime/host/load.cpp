@@ -1,0 +1,127 @@
+#include "host/load.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "compiler/binary_format.h"
+#include "compiler/compiler.h"
+#include "compiler/disassembler.h"
+#include "host/blocking.h"
+#include "value/closure.h"
+#include "value/string.h"
+#include "vm/call.h"
+#include "vm/safepoint.h"
+
+namespace baton::host {
+namespace {
+
+constexpr char kBinarySignature = '\x1b';
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+
+Status failed(ThreadState& thread, const std::string& message) {
+  thread.pending = Value::of(string::make(thread.heap(), message));
+  return Status::kError;
+}
+
+// A closure over a main prototype: its first upvalue holds the globals, further ones (binary chunks) nil. Nothing needs a root
+// before the push: allocations do not collect.
+void push_main_closure(ThreadState& thread, Prototype* prototype) {
+  Heap& heap = thread.heap();
+  Closure* function = closure::make(heap, prototype);
+  for (std::uint32_t i = 0; i < function->count; i++) {
+    Value initial = i == 0 ? Value::of(thread.shared.globals) : Value();
+    function->upvalues()[i] = closure::make_closed_upvalue(heap, initial);
+  }
+  vm::push(thread, Value::of(function));
+}
+
+// Compiles or undumps; null with `message` set if the chunk is not acceptable.
+Prototype* build(ThreadState& thread, std::string_view bytes, const std::string& chunk_name, bool binary, std::string& message) {
+  try {
+    if (binary) return compiler::undump(thread.heap(), bytes, chunk_name);
+    compiler::CompileOptions options;
+    options.poll = [&thread] { vm::poll(thread); };
+    return compiler::compile(thread.heap(), bytes, chunk_name, options);
+  } catch (const compiler::CompileError& error) {
+    message = error.message;
+    return nullptr;
+  }
+}
+
+// --- files -----------------------------------------------------------------------------------------------------------------
+
+struct FileText {
+  std::string bytes;
+  const char* failed_action = nullptr;  // null: all was read
+  int error_number = 0;
+};
+
+void read_stream(std::FILE* stream, FileText& text) {
+  char block[16384];
+  std::size_t count;
+  while ((count = std::fread(block, 1, sizeof block, stream)) > 0) text.bytes.append(block, count);
+  if (std::ferror(stream) == 0) return;
+  text.failed_action = "read";
+  text.error_number = errno;
+}
+
+// Reads a whole file, or standard input. Without the GIL: touches no value.
+FileText read_file(ThreadState& thread, const char* path) {
+  FileText text;
+  Blocking pause(thread, "load.read");
+  if (path == nullptr) {
+    read_stream(stdin, text);
+    return text;
+  }
+  std::FILE* stream = std::fopen(path, "rb");
+  if (stream == nullptr) {
+    text.failed_action = "open";
+    text.error_number = errno;
+    return text;
+  }
+  read_stream(stream, text);
+  std::fclose(stream);
+  return text;
+}
+
+// Takes away a byte-order mark and a first line that starts with '#'. The line end stays, so that lines keep their numbers,
+// unless a binary chunk follows.
+std::string_view without_first_comment(std::string_view text) {
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  if (!text.starts_with('#')) return text;
+  std::size_t end = text.find('\n');
+  if (end == std::string_view::npos) return {};
+  if (end + 1 < text.size() && text[end + 1] == kBinarySignature) end++;
+  return text.substr(end);
+}
+
+}  // namespace
+
+Status load(ThreadState& thread, std::string_view bytes, const std::string& chunk_name, std::string_view mode) {
+  bool binary = bytes.starts_with(kBinarySignature);
+  if (mode.find(binary ? 'b' : 't') == std::string_view::npos) {
+    return failed(thread, std::string("attempt to load a ") + (binary ? "binary" : "text") + " chunk (mode is '" + std::string(mode) + "')");
+  }
+  std::string message;
+  Prototype* prototype = build(thread, bytes, chunk_name, binary, message);
+  if (prototype == nullptr) return failed(thread, message);
+  push_main_closure(thread, prototype);
+  return Status::kOk;
+}
+
+Status load_file(ThreadState& thread, const char* path, std::string_view mode) {
+  FileText text = read_file(thread, path);
+  if (text.failed_action != nullptr) {
+    return failed(thread, std::string("cannot ") + text.failed_action + " " + (path != nullptr ? path : "stdin") + ": " +
+                              std::strerror(text.error_number));
+  }
+  std::string name = path != nullptr ? std::string("@") + path : std::string("=stdin");
+  return load(thread, without_first_comment(text.bytes), name, mode);
+}
+
+std::string dump(const Closure* function, bool strip) { return compiler::dump(function->prototype, strip); }
+
+std::string disassemble(const Closure* function) { return compiler::disassemble(function->prototype); }
+
+}  // namespace baton::host

@@ -1,0 +1,160 @@
+// Essay: the life of a runtime.
+//
+//   constructor   SharedState, then the main ThreadState with its root coroutine; the thread attaches to the GIL, opens the
+//                 libraries and releases the GIL again.
+//   run           acquires the GIL, runs C++ code protected on the root coroutine (it loads and calls script functions, which
+//                 may wait: the root is the body of the main thread's root task), releases the GIL.
+//   close         still on the root coroutine: to-be-closed variables that an error or os.exit left open, then every finalizer
+//                 once, in reverse order of marking. Objects that finalizers make are freed without being finalized.
+//   destructor    close, detach, then the heap is freed at once.
+//
+// The scheduler plugs in at two points: attach (the native thread's scheduler object, fibers through SharedState::switch_to)
+// and detach. Everything between them is the same with and without it.
+#include "host/runtime.h"
+
+#include <sys/random.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <new>
+
+#include "sync/os_thread.h"
+#include "value/coroutine.h"
+#include "vm/call.h"
+#include "vm/operations.h"
+#include "vm/safepoint.h"
+
+namespace baton::host {
+namespace {
+
+// Bytes at the low end of the native stack that natives of unknown depth and the system's own calls may use.
+constexpr std::size_t kNativeStackHeadRoom = 256 * 1024;
+
+std::uint64_t random_seed(const RuntimeOptions& options) {
+  if (options.seed != 0) return options.seed;
+  const char* fixed = options.ignore_environment ? nullptr : std::getenv("BATON_SEED");
+  if (fixed != nullptr) return std::strtoull(fixed, nullptr, 0);
+  std::uint64_t seed = 0;
+  if (getrandom(&seed, sizeof seed, 0) != sizeof seed) seed = reinterpret_cast<std::uintptr_t>(&seed);
+  return seed;
+}
+
+struct Opening {
+  const RuntimeOptions* options;
+};
+
+void open_libraries(ThreadState& thread, void* context) {
+  const RuntimeOptions& options = *static_cast<Opening*>(context)->options;
+  if (options.ignore_environment) {
+    Value key = Value::of(string::make(thread.heap(), "LUA_NOENV"));
+    table::set(thread.heap(), thread.shared.registry, key, Value::boolean(true));
+  }
+  if (options.open_libraries != nullptr) options.open_libraries(thread);
+}
+
+// Calls __close of one pending variable; the error so far is replaced by one that closing raises.
+void close_variable(ThreadState& thread, const Value& v) {
+  const Value closer = vm::metamethod(thread.shared, v, Metamethod::kClose);
+  if (closer.is_nil()) return;
+  vm::push(thread, closer);
+  vm::push(thread, v);
+  vm::push(thread, Value());
+  vm::call(thread, 2, 0);
+}
+
+void close_pending_variable(ThreadState& thread, void* context) { close_variable(thread, *static_cast<Value*>(context)); }
+
+void close_root_variables(ThreadState& thread) {
+  Coroutine* root = thread.root;
+  while (root->to_be_closed_count > 0) {
+    Value v = root->stack[root->to_be_closed[--root->to_be_closed_count]];
+    (void)vm::protected_run(thread, close_pending_variable, &v);
+  }
+}
+
+std::string figures_line(const GilFigures& figures, const char* name) {
+  char line[256];
+  std::snprintf(line, sizeof line, "%-16s %10llu switches %10llu forced %10llu voluntary  held %.6f s  waited %.6f s  released %.6f s  longest %.6f s\n",
+                name, static_cast<unsigned long long>(figures.switches), static_cast<unsigned long long>(figures.forced),
+                static_cast<unsigned long long>(figures.voluntary), static_cast<double>(figures.held_ns) * 1e-9,
+                static_cast<double>(figures.waited_ns) * 1e-9, static_cast<double>(figures.released_ns) * 1e-9,
+                static_cast<double>(figures.longest_ns) * 1e-9);
+  return line;
+}
+
+}  // namespace
+
+Runtime::Runtime(const RuntimeOptions& options) {
+  shared_ = std::make_unique<SharedState>(random_seed(options));
+  thread_ = std::make_unique<ThreadState>(*shared_);
+  shared_->name = options.name;
+  shared_->host = this;
+  if (options.memory_limit != SIZE_MAX) shared_->heap.set_limit(options.memory_limit);
+  if (options.switch_interval_s > 0) {
+    shared_->gil.set_switch_interval_ns(static_cast<std::int64_t>(options.switch_interval_s * 1e9));
+  }
+  attach();
+  Opening opening{&options};
+  if (run(open_libraries, &opening) != Status::kOk) {
+    detach();
+    throw ScriptError(ErrorId::kMemory);
+  }
+}
+
+Runtime::~Runtime() {
+  close();
+  detach();
+}
+
+void Runtime::attach() {
+  thread_->id = 1;
+  thread_->name = "main";
+  thread_->gil_slot = shared_->gil.attach(thread_->name, &thread_->interrupt);
+  if (thread_->gil_slot == nullptr) throw std::bad_alloc();
+  shared_->gil.acquire(thread_->gil_slot);
+  shared_->heap.attach_interrupt(&thread_->interrupt);
+  Coroutine* root = coroutine::make(shared_->heap);
+  root->is_root = true;
+  root->status = CoroutineStatus::kRunning;
+  root->thread = thread_.get();
+  root->machine_stack_limit = reinterpret_cast<char*>(current_native_stack().low) + kNativeStackHeadRoom;
+  thread_->root = thread_->current = root;
+  shared_->main_thread = thread_.get();
+  shared_->threads.push_back(thread_.get());
+  shared_->gil.release(thread_->gil_slot);
+}
+
+void Runtime::detach() {
+  shared_->gil.acquire(thread_->gil_slot);
+  std::erase(shared_->threads, thread_.get());
+  shared_->gil.release(thread_->gil_slot);
+  shared_->gil.detach(thread_->gil_slot);
+}
+
+Status Runtime::run(void (*body)(ThreadState& thread, void* context), void* context) {
+  shared_->gil.acquire(thread_->gil_slot);
+  Status status = vm::protected_run(*thread_, body, context);
+  shared_->gil.release(thread_->gil_slot);
+  return status;
+}
+
+void Runtime::close() {
+  if (closed_) return;
+  closed_ = true;
+  (void)run([](ThreadState& thread, void*) { close_state(thread); }, nullptr);
+}
+
+void close_state(ThreadState& thread) {
+  close_root_variables(thread);
+  thread.shared.heap.queue_all_finalizers();
+  vm::run_finalizers(thread);
+}
+
+std::string gil_report(SharedState& shared) {
+  std::string report;
+  for (const GilFigures& figures : shared.gil.threads()) report += figures_line(figures, figures.name.c_str());
+  return report + figures_line(shared.gil.totals(), "all threads");
+}
+
+}  // namespace baton::host

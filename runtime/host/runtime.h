@@ -1,0 +1,63 @@
+// One runtime: a heap with its GIL, the main native thread and its root coroutine, from creation to close.
+//
+// Invariants
+//  - Several runtimes live in one process and share nothing but what the process shares.
+//  - The native thread that creates a runtime is its main thread: it alone calls `run` and destroys it, and it does not hold
+//    the GIL outside `run`.
+//  - Closing runs every finalizer, in the order of the manual, before any memory goes.
+// Owner: the program or the embedding host. Threading: as above.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "vm/thread_state.h"
+
+namespace baton::host {
+
+struct RuntimeOptions {
+  std::string name = "main";
+  std::uint64_t seed = 0;             // of string hashes; 0: random (or BATON_SEED, for runs that must repeat)
+  std::size_t memory_limit = SIZE_MAX;  // bytes
+  double switch_interval_s = 0;       // 0: the default
+  bool ignore_environment = false;    // no BATON_PATH, LUA_PATH ...
+  void (*open_libraries)(ThreadState& thread) = nullptr;  // called once, under the GIL; null: no libraries
+};
+
+class Runtime {
+ public:
+  // Raises: std::bad_alloc, ScriptError(kMemory).
+  explicit Runtime(const RuntimeOptions& options);
+  ~Runtime();
+  Runtime(const Runtime&) = delete;
+  Runtime& operator=(const Runtime&) = delete;
+
+  SharedState& shared() noexcept { return *shared_; }
+  ThreadState& main_thread() noexcept { return *thread_; }
+
+  // Runs `body(thread, context)` on the main thread's root coroutine, holding the GIL. What it pushed is dropped.
+  // Returns: kError if it raised; the error value is then in main_thread().pending until the next run.
+  Status run(void (*body)(ThreadState& thread, void* context), void* context);
+
+  // Closes what is still open on the root coroutine, runs all finalizers; nothing but the destructor may follow.
+  // Effects: an error in a finalizer is a warning. Idempotent.
+  void close();
+
+ private:
+  void attach();
+  void detach();
+
+  std::unique_ptr<SharedState> shared_;
+  std::unique_ptr<ThreadState> thread_;  // ends before what it refers to
+  bool closed_ = false;
+};
+
+// os.exit(code, true) and the end of the program: closes the root coroutine's pending to-be-closed variables and runs all
+// finalizers, from wherever the running thread is. The process is about to exit: nothing is freed. Raises: nothing.
+void close_state(ThreadState& thread);
+
+// Figures of the GIL, one line for each attached thread and the sum, for `--gil-stats`. Raises: std::bad_alloc.
+std::string gil_report(SharedState& shared);
+
+}  // namespace baton::host

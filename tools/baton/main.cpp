@@ -1,0 +1,67 @@
+// The program `baton`: reads the command line, creates a runtime with all libraries, runs what was asked for.
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <string>
+
+#include "host/runtime.h"
+#include "host/version.h"
+#include "options.h"
+#include "program.h"
+#include "signals.h"
+#include "stdlib/all_modules.h"
+
+namespace baton::program {
+namespace {
+
+double switch_interval(const Options& options) {
+  if (options.switch_interval_s > 0) return options.switch_interval_s;
+  const char* text = options.ignore_environment ? nullptr : std::getenv("BATON_SWITCH_INTERVAL");
+  return text != nullptr ? std::strtod(text, nullptr) : 0;
+}
+
+int run(const Options& options, int argc, char* const* argv) {
+  host::RuntimeOptions runtime_options;
+  runtime_options.memory_limit = options.memory_limit;
+  runtime_options.switch_interval_s = switch_interval(options);
+  runtime_options.ignore_environment = options.ignore_environment;
+  runtime_options.open_libraries = stdlib::open_all;
+  host::Runtime runtime(runtime_options);
+  if (options.time_limit_s > 0) start_time_limit(runtime.main_thread(), options.time_limit_s);
+  Program program{options, argc, argv};
+  Status status = runtime.run(run_program, &program);
+  if (status != Status::kOk) print_message(host::pending_report(runtime.main_thread()));
+  runtime.close();
+  if (options.gil_stats) std::fputs(host::gil_report(runtime.shared()).c_str(), stderr);
+  return status == Status::kOk && program.succeeded ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int start(int argc, char* const* argv) {
+  Options options = parse_options(argc, argv);
+  if (!options.problem.empty()) {
+    print_message(options.problem);
+    std::fputs(usage().c_str(), stderr);
+    return EXIT_FAILURE;
+  }
+  if (options.show_help) {
+    std::fputs(usage().c_str(), stdout);
+    return EXIT_SUCCESS;
+  }
+  if (options.exit_after_version) {
+    std::printf("%s %s (%s)\n", host::kProductName, host::kVersion, host::kLanguageVersion);
+    return EXIT_SUCCESS;
+  }
+  try {
+    return run(options, argc, argv);
+  } catch (const std::exception&) {
+    print_message("cannot create the runtime: not enough memory");
+  } catch (const ScriptError&) {
+    print_message("cannot create the runtime: not enough memory");
+  }
+  return EXIT_FAILURE;
+}
+
+}  // namespace
+}  // namespace baton::program
+
+int main(int argc, char** argv) { return baton::program::start(argc, argv); }

@@ -1,0 +1,162 @@
+#include "program.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "host/version.h"
+#include "signals.h"
+
+namespace baton::program {
+
+void print_message(std::string_view message) {
+  std::fflush(stdout);
+  std::fprintf(stderr, "baton: %.*s\n", static_cast<int>(message.size()), message.data());
+  std::fflush(stderr);
+}
+
+Status report(ThreadState& thread, Status status) {
+  if (status != Status::kOk) print_message(host::pending_report(thread));
+  return status;
+}
+
+Status interruptible_call(ThreadState& thread, int arguments, int wanted, int* result_count) {
+  InterruptGuard guard(thread);
+  return host::traced_call(thread, arguments, wanted, result_count);
+}
+
+namespace {
+
+// Runs the chunk on top of the stack, if loading it succeeded, and drops its results.
+Status run_chunk(ThreadState& thread, Status loaded) {
+  int results = 0;
+  Status status = loaded;
+  if (status == Status::kOk) status = interruptible_call(thread, 0, 0, &results);
+  return report(thread, status);
+}
+
+Status run_text(ThreadState& thread, std::string_view text, const std::string& name) {
+  return run_chunk(thread, host::load(thread, text, name, "bt"));
+}
+
+void set_global(ThreadState& thread, std::string_view name, const Value& v) {
+  native::set_field(thread, thread.shared.globals, name, v);
+}
+
+// arg[0] is the script, what follows it has positive indices, what stands before it negative ones.
+void make_argument_table(ThreadState& thread, const Program& program) {
+  Heap& heap = thread.heap();
+  int script = program.options.script < program.argc ? program.options.script : 0;
+  Table* arguments = table::make(heap, static_cast<std::uint32_t>(program.argc - script), static_cast<std::uint32_t>(script) + 1);
+  for (int i = 0; i < program.argc; i++) {
+    table::set_integer(heap, arguments, i - script, Value::of(string::make(heap, program.argv[i])));
+  }
+  set_global(thread, "arg", Value::of(arguments));
+}
+
+// -l mod, -l g=mod. "mod-suffix" goes into the variable "mod".
+Status require_module(ThreadState& thread, const std::string& text) {
+  std::size_t equals = text.find('=');
+  std::string module = equals == std::string::npos ? text : text.substr(equals + 1);
+  std::string variable = equals == std::string::npos ? text.substr(0, text.find('-')) : text.substr(0, equals);
+  vm::push(thread, native::get_field(thread, thread.shared.globals, "require"));
+  vm::push(thread, Value::of(string::make(thread.heap(), module)));
+  int results = 0;
+  Status status = interruptible_call(thread, 1, 1, &results);
+  if (status == Status::kOk) set_global(thread, variable, *--thread.current->top);
+  return report(thread, status);
+}
+
+Status run_actions(ThreadState& thread, const Options& options) {
+  for (const Action& action : options.actions) {
+    Status status = action.kind == Action::Kind::kExecute ? run_text(thread, action.text, "=(command line)")
+                                                          : require_module(thread, action.text);
+    if (status != Status::kOk) return status;
+  }
+  return Status::kOk;
+}
+
+// BATON_INIT, LUA_INIT_5_4 or LUA_INIT, the first that is set: code, or "@file".
+Status run_init(ThreadState& thread) {
+  for (const char* name : {"BATON_INIT", "LUA_INIT_5_4", "LUA_INIT"}) {
+    const char* text = std::getenv(name);
+    if (text == nullptr) continue;
+    if (text[0] == '@') return run_chunk(thread, host::load_file(thread, text + 1, "bt"));
+    return run_text(thread, text, std::string("=") + name);
+  }
+  return Status::kOk;
+}
+
+// Pushes arg[1], arg[2] ... Returns: how many, or -1 if `arg` is no table any more.
+int push_script_arguments(ThreadState& thread) {
+  const Value arguments = native::get_field(thread, thread.shared.globals, "arg");
+  if (!arguments.is_table()) return -1;
+  auto count = static_cast<int>(table::length(arguments.table()));
+  for (int i = 1; i <= count; i++) vm::push(thread, *table::get_integer(arguments.table(), i));
+  return count;
+}
+
+Status load_script(ThreadState& thread, const Program& program) {
+  const char* path = program.options.script_is_stdin ? nullptr : program.argv[program.options.script];
+  return host::load_file(thread, path, "bt");
+}
+
+Status run_script(ThreadState& thread, const Program& program) {
+  Status status = load_script(thread, program);
+  if (status != Status::kOk) return report(thread, status);
+  int count = push_script_arguments(thread);
+  if (count < 0) {
+    print_message("'arg' is not a table");
+    return Status::kError;
+  }
+  int results = 0;
+  return report(thread, interruptible_call(thread, count, 0, &results));
+}
+
+Status dump_script(ThreadState& thread, const Program& program) {
+  bool given = program.options.script < program.argc;
+  Status status = given ? load_script(thread, program) : host::load_file(thread, nullptr, "bt");
+  if (status != Status::kOk) return report(thread, status);
+  std::string text = host::disassemble((--thread.current->top)->closure());
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  return Status::kOk;
+}
+
+void print_version() {
+  std::printf("%s %s (%s)\n", host::kProductName, host::kVersion, host::kLanguageVersion);
+  std::fflush(stdout);
+}
+
+// Without a script: interactive on a terminal, else the script is standard input.
+bool run_without_script(ThreadState& thread, const Options& options) {
+  if (options.interactive || !options.actions.empty() || options.show_version) return true;
+  if (isatty(STDIN_FILENO) == 0) return run_chunk(thread, host::load_file(thread, nullptr, "bt")) == Status::kOk;
+  print_version();
+  run_interactive(thread);
+  return true;
+}
+
+bool run_all(ThreadState& thread, Program& program) {
+  const Options& options = program.options;
+  if (options.show_version) print_version();
+  make_argument_table(thread, program);
+  if (options.dump_bytecode) return dump_script(thread, program) == Status::kOk;
+  if (!options.ignore_environment && run_init(thread) != Status::kOk) return false;
+  if (run_actions(thread, options) != Status::kOk) return false;
+  bool fine = options.script < program.argc ? run_script(thread, program) == Status::kOk : run_without_script(thread, options);
+  if (options.interactive && fine) run_interactive(thread);
+  return fine;
+}
+
+}  // namespace
+
+void run_program(ThreadState& thread, void* context) {
+  Program& program = *static_cast<Program*>(context);
+  if (program.options.warnings) thread.shared.warnings_on = true;
+  thread.heap().set_mode(CollectorMode::kGenerational);  // what scripts see as the old mode, as in `lua`
+  program.succeeded = run_all(thread, program);
+}
+
+}  // namespace baton::program

@@ -1,0 +1,24 @@
+// Interrupting the program from outside: SIGINT, and the limit of --max-time.
+//
+// Invariant: handlers do nothing but set bits of the main thread's interrupt word; the second SIGINT finds the system's
+// default action and ends the process. The library underneath installs no handlers: these belong to the program.
+// Owner: the program, one at a time in a process. Threading: set up by the main thread; handlers run anywhere.
+#pragma once
+
+#include "host/runtime.h"
+
+namespace baton::program {
+
+// While it lives, SIGINT raises "interrupted!" in the main task.
+class InterruptGuard {
+ public:
+  explicit InterruptGuard(ThreadState& main_thread);
+  ~InterruptGuard();
+  InterruptGuard(const InterruptGuard&) = delete;
+  InterruptGuard& operator=(const InterruptGuard&) = delete;
+};
+
+// Arranges that the limit interrupt is set after `seconds` of wall time.
+void start_time_limit(ThreadState& main_thread, double seconds);
+
+}  // namespace baton::program
