@@ -15,8 +15,8 @@
 namespace baton::compiler {
 
 struct CompileOptions {
-  // Called every few thousand tokens; may throw to stop. The prototype under construction is kept
-  // alive by a Root inside compile, so `poll` may reach a safepoint.
+  // Called every few thousand tokens while the text is parsed, never later: no object exists yet, so
+  // it may reach a safepoint. It may throw to stop.
   std::function<void()> poll;
 };
 

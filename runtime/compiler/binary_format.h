@@ -1,0 +1,31 @@
+// Compiled functions as bytes: what string.dump gives and load takes back.
+//
+// Invariant: bytes depend only on the function (not on what the interpreter specialised), and a chunk that was cut, changed
+// or made by another program or version is refused with an error, never run and never trusted for an allocation.
+// Owner: none, pure functions. Threading: as the heap.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "value/heap.h"
+#include "value/prototype.h"
+
+namespace baton::compiler {
+
+// The first bytes of every chunk; no text begins with its first byte.
+inline constexpr std::string_view kBinarySignature = "\x1b" "Btn";
+
+// Whether `load` must treat these bytes as a binary chunk (ours, or a foreign one to refuse).
+inline bool is_binary(std::string_view bytes) noexcept { return !bytes.empty() && bytes.front() == kBinarySignature.front(); }
+
+enum class DebugInformation { kKeep, kStrip };
+
+// Returns the bytes of a function and all inside it. Takes: whether names, lines and source go along. Raises: std::bad_alloc.
+std::string dump(const Prototype& prototype, DebugInformation debug);
+
+// Rebuilds a function. Takes: the bytes (what follows the chunk is ignored); the chunk's name as given to load, for errors.
+// Raises: CompileError "NAME: bad binary format (WHY)", ScriptError(kMemory).
+Prototype* undump(Heap& heap, std::string_view bytes, std::string_view chunk_name);
+
+}  // namespace baton::compiler
