@@ -1,0 +1,242 @@
+// The library `string` (manual 6.4): the simple functions, and the metatable of all strings.
+//
+// Results of up to kShortStringMax bytes are built on the machine stack and interned; longer ones are filled in place.
+// A result that takes long to fill (rep, case, reverse of megabytes) is pushed on the window first and filled in pieces
+// with a poll between them: nobody else can see a string that only a native's window refers to.
+//
+// The metatable carries `__index`, the library itself, and the arithmetic metamethods: arithmetic on strings is not in
+// the language's instructions but here (manual 3.4.3). A metamethod converts both operands to numbers; if one is no
+// numeral, the second operand's own metamethod gets its turn, unless that is a string too.
+#include <cstring>
+
+#include "all_modules.h"
+#include "host/load.h"
+#include "string_library.h"
+#include "vm/call.h"
+#include "vm/operations.h"
+#include "vm/safepoint.h"
+#include "vm/string_builder.h"
+
+namespace baton::stdlib {
+namespace {
+
+int string_len(NativeCall& call) {
+  return call.result(Value::from(static_cast<std::int64_t>(call.check_string(1)->length)));
+}
+
+int string_sub(NativeCall& call) {
+  String* s = call.check_string(1);
+  const std::size_t length = s->length;
+  const std::size_t first = start_position(call.check_integer(2), length);
+  const std::size_t last = end_position(call.optional_integer(3, -1), length);
+  if (first > last) return call.result_string({});
+  if (first == 1 && last == length) return call.result(Value::of(s));
+  return call.result_string({s->data() + first - 1, last - first + 1});
+}
+
+// Calls fill(to, from, bytes) for consecutive pieces of the subject, which gives a result of the same length.
+template <class Fill>
+int map_bytes(NativeCall& call, Fill fill) {
+  String* s = call.check_string(1);
+  const std::size_t length = s->length;
+  if (length <= kShortStringMax) {
+    char buffer[kShortStringMax];
+    fill(buffer, *s, 0, length);
+    return call.result_string({buffer, length});
+  }
+  String* result = string::make_uninitialised(call.heap(), length);
+  call.push(Value::of(result));
+  for (std::size_t done = 0; done < length; done += kPieceBytes) {
+    if (done != 0) vm::poll(call.thread());
+    fill(result->mutable_data() + done, *s, done, length - done < kPieceBytes ? length - done : kPieceBytes);
+  }
+  return 1;
+}
+
+// The letters of ASCII are 32 apart; everything else stays. Written so that compilers use vectors.
+template <unsigned char kFirst>
+void change_case(char* to, const char* from, std::size_t bytes) noexcept {
+  for (std::size_t i = 0; i < bytes; ++i) {
+    const auto c = static_cast<unsigned char>(from[i]);
+    to[i] = static_cast<char>(c ^ (static_cast<unsigned char>(c - kFirst) < 26 ? 0x20 : 0));
+  }
+}
+
+int string_lower(NativeCall& call) {
+  return map_bytes(call, [](char* to, const String& s, std::size_t start, std::size_t bytes) {
+    change_case<'A'>(to, s.data() + start, bytes);
+  });
+}
+
+int string_upper(NativeCall& call) {
+  return map_bytes(call, [](char* to, const String& s, std::size_t start, std::size_t bytes) {
+    change_case<'a'>(to, s.data() + start, bytes);
+  });
+}
+
+int string_reverse(NativeCall& call) {
+  return map_bytes(call, [](char* to, const String& s, std::size_t start, std::size_t bytes) {
+    const char* from = s.data() + s.length - start;
+    for (std::size_t i = 0; i < bytes; ++i) to[i] = *--from;
+  });
+}
+
+// Fills `total` bytes with repetitions of the first `unit` ones, which are there already, by doubling what is done.
+void repeat_bytes(NativeCall& call, char* bytes, std::size_t unit, std::size_t total) {
+  for (std::size_t done = unit; done < total;) {
+    std::size_t more = done < total - done ? done : total - done;
+    if (more > kPieceBytes) {
+      // Pieces must hold whole units, so that each starts where a repetition does; a longer unit is one piece.
+      const std::size_t piece = unit < kPieceBytes ? kPieceBytes - kPieceBytes % unit : unit;
+      if (more > piece) more = piece;
+      vm::poll(call.thread());
+    }
+    std::memcpy(bytes + done, bytes, more);
+    done += more;
+  }
+}
+
+int string_rep(NativeCall& call) {
+  String* s = call.check_string(1);
+  const std::int64_t count = call.check_integer(2);
+  const std::string_view separator = call.optional_text(3, {});
+  const std::size_t unit = s->length + separator.size();
+  if (count <= 0 || unit == 0) return call.result_string({});
+  if (count == 1) return call.result(Value::of(s));
+  if (unit > kMaxStringBytes / static_cast<std::uint64_t>(count)) call.error("resulting string too large");
+  const std::size_t total = unit * static_cast<std::size_t>(count) - separator.size();
+  char buffer[kShortStringMax];
+  char* bytes = buffer;
+  if (total > kShortStringMax) {
+    String* result = string::make_uninitialised(call.heap(), total);
+    call.push(Value::of(result));
+    bytes = result->mutable_data();
+  }
+  std::memcpy(bytes, s->data(), s->length);
+  if (!separator.empty()) std::memcpy(bytes + s->length, separator.data(), separator.size());
+  repeat_bytes(call, bytes, unit, total);
+  return total > kShortStringMax ? 1 : call.result_string({bytes, total});
+}
+
+int string_byte(NativeCall& call) {
+  String* s = call.check_string(1);
+  const std::int64_t from = call.optional_integer(2, 1);
+  const std::size_t first = start_position(from, s->length);
+  const std::size_t last = end_position(call.optional_integer(3, static_cast<std::int64_t>(first)), s->length);
+  if (first > last) return 0;
+  const std::size_t count = last - first + 1;
+  const auto* bytes = reinterpret_cast<const unsigned char*>(s->data()) + first - 1;
+  if (count == 1) return call.result(Value::from(static_cast<std::int64_t>(*bytes)));
+  if (count >= kMaxStackSlots) call.error("string slice too long");
+  call.reserve(static_cast<int>(count));
+  for (std::size_t i = 0; i < count; ++i) call.push(Value::from(static_cast<std::int64_t>(bytes[i])));
+  return static_cast<int>(count);
+}
+
+int string_char(NativeCall& call) {
+  StringBuilder result(call.heap());
+  for (int i = 1; i <= call.count(); ++i) {
+    const Value v = call.arg(i);
+    const auto code = static_cast<std::uint64_t>(v.is_integer() ? v.integer : call.check_integer(i));
+    if (code > 0xFF) call.argument_error(i, "value out of range");
+    result.append(static_cast<char>(code));
+  }
+  return call.result(Value::of(result.finish()));
+}
+
+int string_dump(NativeCall& call) {
+  const Value function = call.check_function(1);
+  if (!function.is_closure()) call.error("unable to dump given function");
+  return call.result_string(host::dump(function.closure(), call.truthy(2)));
+}
+
+const NativeInfo kFunctions[] = {
+    {"len", "string.len(s: string) -> integer", "The number of bytes of s; embedded zeros count.", string_len},
+    {"sub", "string.sub(s: string, i: integer, j?: integer) -> string",
+     "The bytes of s from position i to position j, both included. Negative positions count from the end, j is -1 by "
+     "default; positions outside the string are moved to its ends.",
+     string_sub},
+    {"lower", "string.lower(s: string) -> string", "A copy of s with the letters A-Z in lower case.", string_lower},
+    {"upper", "string.upper(s: string) -> string", "A copy of s with the letters a-z in upper case.", string_upper},
+    {"reverse", "string.reverse(s: string) -> string", "The bytes of s in reverse order.", string_reverse},
+    {"rep", "string.rep(s: string, n: integer, separator?: string) -> string",
+     "n copies of s with the separator between them; empty if n is not positive. A result beyond the limits is an error.",
+     string_rep},
+    {"byte", "string.byte(s: string, i?: integer, j?: integer) -> integer ...",
+     "The codes of the bytes of s from position i (1 by default) to position j (i by default).", string_byte,
+     Intrinsic::kStringByte},
+    {"char", "string.char(...: integer) -> string",
+     "The string of the bytes with the given codes. A code outside 0..255 is an error.", string_char},
+    {"dump", "string.dump(f: function, strip?: boolean) -> string",
+     "The binary form of a script function, which `load` accepts; without debug information if strip is true. Upvalues "
+     "are not kept. A native function is an error.",
+     string_dump},
+    {nullptr, nullptr, nullptr, nullptr},
+};
+
+// --- arithmetic ------------------------------------------------------------------------------------------------------
+
+// Neither operand's numerals helped: the second operand's own metamethod, else the error.
+int try_second_operand(NativeCall& call, Operator op) {
+  const Value a = call.arg(1), b = call.arg(2);
+  ThreadState& thread = call.thread();
+  const Metamethod which = metamethod_of(op);
+  const Value other = b.is_string() ? Value() : vm::metamethod(thread.shared, b, which);
+  if (other.is_nil()) {
+    const char* name = thread.shared.metamethod_names[static_cast<int>(which)]->data() + 2;  // without the underscores
+    call.error("attempt to %s a '%s' with a '%s'", name, base_type_name(a), base_type_name(b));
+  }
+  call.push(other);
+  call.push(a);
+  call.push(b);
+  return vm::call(thread, 2, 1);
+}
+
+template <Operator op>
+int arithmetic(NativeCall& call) {
+  Value a, b;
+  if (!vm::to_number(call.arg(1), a) || !vm::to_number(call.arg(2), b)) return try_second_operand(call, op);
+  Value result;
+  const vm::ArithmeticStatus status = vm::raw_arithmetic(op, a, b, result);
+  if (status == vm::ArithmeticStatus::kDone) return call.result(result);
+  // Raised by a native, so without a position, as the reference implementation words it.
+  const bool divides = status == vm::ArithmeticStatus::kDivideByZero;
+  call.raise(Value::of(string::make(call.heap(), divides ? "attempt to divide by zero" : "attempt to perform 'n%0'")));
+}
+
+#define BATON_ARITHMETIC(field, symbol, op)                                                               \
+  {field, "metamethod(a: any, b: any) -> number",                                                         \
+   "The operator `" symbol "` of strings: both operands are converted to numbers; if one is no numeral, " \
+   "the second operand's metamethod is called, and without one it is an error.",                          \
+   arithmetic<op>}
+
+const NativeInfo kMetamethods[] = {
+    BATON_ARITHMETIC("__add", "+", Operator::kAdd),
+    BATON_ARITHMETIC("__sub", "-", Operator::kSubtract),
+    BATON_ARITHMETIC("__mul", "*", Operator::kMultiply),
+    BATON_ARITHMETIC("__div", "/", Operator::kDivide),
+    BATON_ARITHMETIC("__mod", "%", Operator::kModulo),
+    BATON_ARITHMETIC("__pow", "^", Operator::kPower),
+    BATON_ARITHMETIC("__idiv", "//", Operator::kFloorDivide),
+    BATON_ARITHMETIC("__unm", "- (unary)", Operator::kNegate),
+    {nullptr, nullptr, nullptr, nullptr},
+};
+#undef BATON_ARITHMETIC
+
+}  // namespace
+
+Table* open_string(ThreadState& thread) {
+  Heap& heap = thread.heap();
+  Table* library = table::make(heap, 0, 32);
+  native::add_functions(thread, library, kFunctions);
+  native::add_functions(thread, library, kStringMatchFunctions);
+  native::add_functions(thread, library, kStringFormatFunctions);
+  native::add_functions(thread, library, kStringPackFunctions);
+  Table* metatable = table::make(heap, 0, 16);
+  native::add_functions(thread, metatable, kMetamethods);
+  native::set_field(thread, metatable, "__index", Value::of(library));
+  thread.shared.type_metatables[static_cast<int>(BaseType::kString)] = metatable;
+  return library;
+}
+
+}  // namespace baton::stdlib
