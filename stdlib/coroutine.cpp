@@ -4,6 +4,7 @@
 // The functions here do the same for every other caller. A coroutine belongs to the native thread that first resumed it.
 #include "all_modules.h"
 #include "vm/call.h"
+#include "vm/debug_hooks.h"
 #include "vm/native.h"
 #include "vm/traceback.h"
 
@@ -23,11 +24,7 @@ Coroutine* optional_coroutine(NativeCall& call, int i) {
 Coroutine* make_coroutine(NativeCall& call) {
   call.check_function(1);
   Coroutine* co = coroutine::make(call.heap());
-  const Coroutine* maker = call.coroutine();
-  co->hook_mask = maker->hook_mask;
-  co->hook_count = maker->hook_count;
-  co->hook_countdown = maker->hook_count;
-  co->hook = maker->hook;
+  vm::inherit_hook(call.heap(), call.coroutine(), co);
   *co->top++ = call.arg(1);
   return co;
 }

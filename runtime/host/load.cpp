@@ -16,7 +16,6 @@
 namespace baton::host {
 namespace {
 
-constexpr char kBinarySignature = '\x1b';
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 Status failed(ThreadState& thread, const std::string& message) {
@@ -92,14 +91,14 @@ std::string_view without_first_comment(std::string_view text) {
   if (!text.starts_with('#')) return text;
   std::size_t end = text.find('\n');
   if (end == std::string_view::npos) return {};
-  if (end + 1 < text.size() && text[end + 1] == kBinarySignature) end++;
+  if (compiler::is_binary(text.substr(end + 1))) end++;
   return text.substr(end);
 }
 
 }  // namespace
 
 Status load(ThreadState& thread, std::string_view bytes, const std::string& chunk_name, std::string_view mode) {
-  bool binary = bytes.starts_with(kBinarySignature);
+  bool binary = compiler::is_binary(bytes);
   if (mode.find(binary ? 'b' : 't') == std::string_view::npos) {
     return failed(thread, std::string("attempt to load a ") + (binary ? "binary" : "text") + " chunk (mode is '" + std::string(mode) + "')");
   }
@@ -120,8 +119,8 @@ Status load_file(ThreadState& thread, const char* path, std::string_view mode) {
   return load(thread, without_first_comment(text.bytes), name, mode);
 }
 
-std::string dump(const Closure* function, bool strip) { return compiler::dump(function->prototype, strip); }
+std::string dump(const Closure* function, bool strip) { return compiler::dump(*function->prototype, strip ? compiler::DebugInformation::kStrip : compiler::DebugInformation::kKeep); }
 
-std::string disassemble(const Closure* function) { return compiler::disassemble(function->prototype); }
+std::string disassemble(const Closure* function) { return compiler::disassemble(*function->prototype); }
 
 }  // namespace baton::host

@@ -8,6 +8,7 @@
 
 #include "host/version.h"
 #include "signals.h"
+#include "stdlib/package.h"
 
 namespace baton::program {
 
@@ -98,12 +99,20 @@ int push_script_arguments(ThreadState& thread) {
   return count;
 }
 
+// The folder that modules of this script are looked for in first.
+std::string folder_of(const std::string& path) {
+  std::size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "" : path.substr(0, slash);
+}
+
 Status load_script(ThreadState& thread, const Program& program) {
   const char* path = program.options.script_is_stdin ? nullptr : program.argv[program.options.script];
   return host::load_file(thread, path, "bt");
 }
 
 Status run_script(ThreadState& thread, const Program& program) {
+  if (!program.options.script_is_stdin) stdlib::add_module_folder(thread, folder_of(program.argv[program.options.script]));
   Status status = load_script(thread, program);
   if (status != Status::kOk) return report(thread, status);
   int count = push_script_arguments(thread);
