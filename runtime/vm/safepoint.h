@@ -26,6 +26,10 @@ inline void poll(ThreadState& thread) {
 // Runs queued finalizers now (collectgarbage). An error in one becomes a warning. Raises: nothing from finalizers.
 void run_finalizers(ThreadState& thread);
 
+// Whether `thread` is running a finalizer at this moment: waiting, yielding and collecting are refused
+// there, and neither a cancellation nor an interrupt is delivered. Raises: nothing.
+bool in_finalizer(const ThreadState& thread) noexcept;
+
 // A full collection including finalizers found by it. For collectgarbage("collect").
 void collect_all(ThreadState& thread);
 

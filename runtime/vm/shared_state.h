@@ -19,6 +19,7 @@
 
 namespace baton {
 
+struct Coroutine;
 struct ThreadState;
 
 enum class Metamethod : std::uint8_t {
@@ -53,6 +54,8 @@ struct SharedState final : RootVisitor {
   void (*warn)(SharedState& shared, std::string_view piece, bool to_continue) = nullptr;
   bool warnings_on = false;
   bool warning_continues = false;
+  // Dead coroutines that their owners must unwind, linked through `resumer`; roots. See safepoint.cpp.
+  Coroutine* abandoned = nullptr;
   // Unhandled error of a finalizer is reported through warn; see safepoint.h.
   bool finalizers_running = false;
   std::string name;  // of the runtime, in reports

@@ -28,6 +28,9 @@ std::string variable_description(ThreadState& thread, const Value* slot);
 // Lua's traceback of `co` from `level` on: "stack traceback:\n\t..." ; `message` (may be null) goes in front.
 std::string traceback(ThreadState& thread, const Coroutine* co, const char* message, int level);
 
+// "string.format", "print": the name under which package.loaded holds the function ("_G." removed), else "". Raises: nothing.
+std::string loaded_name(ThreadState& thread, const Value& function);
+
 // "function 'name'" for a global function found in package.loaded ("_G." removed), else "". Raises: nothing.
 std::string loaded_function_name(ThreadState& thread, const Value& function);
 

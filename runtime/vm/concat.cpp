@@ -1,0 +1,115 @@
+// Concatenation (manual 3.4.6).
+//
+// The operator is right associative: a .. b .. c .. d arrives as one operation on the last four
+// slots of the stack, and is done from the right. As long as neighbours are strings or numbers they
+// form a run whose result is built at once, so a chain costs one copy of each byte; where a neighbour
+// is something else, one metamethod call joins it to what has been joined so far.
+//
+//     stack   ...  "x"  {}  1  "y" |          joined so far: "1y", then __concat({}, "1y"), then "x" .. that
+//
+// Invariants
+//  - The operands are not written before the result is complete: an operation that fails, or that is
+//    repeated because memory was found for it, finds them as they were.
+//  - What has been joined so far is a plain value between metamethod calls (no safepoint can be
+//    reached there) and an argument on the stack during one.
+//  - Numbers are written into a buffer here; they do not become string objects on the way.
+#include <cstring>
+
+#include "base/number.h"
+#include "value/string.h"
+#include "vm/call.h"
+#include "vm/operations.h"
+
+namespace baton::vm {
+namespace {
+
+constexpr int kLongestRun = 24;  // operands joined by one copy; longer chains are joined in pieces
+
+bool has_text(const Value& v) noexcept { return v.is_string() || v.is_number(); }
+
+// The texts of one run, collected from the right.
+class Run {
+ public:
+  bool is_full() const noexcept { return count_ == kLongestRun; }
+
+  void prepend(const Value& v) {
+    std::string_view text;
+    if (v.is_string()) {
+      text = v.string()->view();
+    } else {
+      char* buffer = numbers_[count_];
+      text = {buffer, v.is_integer() ? number::to_text(v.integer, buffer) : number::to_text(v.number, buffer)};
+    }
+    if (text.size() > kMaxStringBytes - size_) raise(ErrorId::kStringTooLong);
+    size_ += text.size();
+    if (!text.empty()) only_ = v;
+    filled_ += text.empty() ? 0 : 1;
+    texts_[count_++] = text;
+  }
+
+  String* join(Heap& heap) const {
+    if (filled_ == 1 && only_.is_string()) return only_.string();
+    if (size_ <= kShortStringMax) {
+      char bytes[kShortStringMax];
+      copy_to(bytes);
+      return string::make(heap, {bytes, size_});
+    }
+    String* s = string::make_uninitialised(heap, size_);
+    copy_to(s->mutable_data());
+    return s;
+  }
+
+ private:
+  void copy_to(char* out) const noexcept {
+    for (int i = count_ - 1; i >= 0; --i) {
+      std::memcpy(out, texts_[i].data(), texts_[i].size());
+      out += texts_[i].size();
+    }
+  }
+
+  std::size_t size_ = 0;
+  int count_ = 0;
+  int filled_ = 0;  // texts that are not empty
+  Value only_;      // the last of them: the result, if it is the only one and a string
+  std::string_view texts_[kLongestRun];
+  char numbers_[kLongestRun][number::kTextBytes];
+};
+
+// Joins two operands by a metamethod. `left` and `right` may stand on the stack.
+Value join_by_metamethod(ThreadState& thread, const Value& left, const Value& right) {
+  Value function = metamethod(thread.shared, left, Metamethod::kConcat);
+  if (function.is_nil()) function = metamethod(thread.shared, right, Metamethod::kConcat);
+  if (function.is_nil()) raise_concat(thread, left, right);
+  const Value first = left, second = right;
+  push(thread, function);
+  push(thread, first);
+  push(thread, second);
+  call(thread, 2, 1);
+  return *--thread.current->top;
+}
+
+}  // namespace
+
+void concat(ThreadState& thread, int count) {
+  Coroutine* co = thread.current;
+  int left = count - 1;                        // operands still to be joined
+  Value joined = co->top[-1];
+  const Value* right = co->top - 1;            // the joined operand's slot: messages name its variable
+  while (left > 0) {
+    const Value* operands = co->top - count;   // anew in each round: a call may move the stack
+    if (has_text(joined) && has_text(operands[left - 1])) {
+      Run run;
+      run.prepend(joined);
+      while (left > 0 && has_text(operands[left - 1]) && !run.is_full()) run.prepend(operands[--left]);
+      joined = Value::of(run.join(thread.heap()));
+    } else {
+      --left;
+      joined = join_by_metamethod(thread, operands[left], right != nullptr ? *right : joined);
+    }
+    right = nullptr;
+  }
+  co->top -= count - 1;
+  co->top[-1] = joined;
+}
+
+}  // namespace baton::vm

@@ -1,0 +1,87 @@
+// Error values and their wording.
+//
+// Two positions exist, as in PUC Lua. An operation that fails (raise_text and everything built on it)
+// puts "chunk:line: " in front only if the running function is a script function: inside a native,
+// say a comparison made by table.sort, there is no position to tell. A native that rejects something
+// (native.cpp) tells its caller's position.
+#include "value/string.h"
+#include "vm/operations.h"
+#include "vm/traceback.h"
+#include "vm/variable_names.h"
+
+namespace baton::vm {
+namespace {
+
+// Whether the message of an id is a native's own complaint, so that the caller's position goes in front.
+bool is_native_complaint(ErrorId id) noexcept { return id == ErrorId::kResultTooLarge || id == ErrorId::kTableFrozen; }
+
+std::string position_of(ThreadState& thread, ErrorId id) {
+  const CallFrame* frame = frame_at(thread.current, 0);
+  if (frame == nullptr) return "";
+  if (!frame->is_script() && is_native_complaint(id)) return where(thread, 1);
+  return script_position(thread.current, frame);
+}
+
+[[noreturn]] void raise_wrong(ThreadState& thread, const Value& culprit, const char* action, const std::string& variable) {
+  raise_text(thread, std::string("attempt to ") + action + " a " + type_name(thread.shared, culprit) + " value" + variable);
+}
+
+}  // namespace
+
+void raise_value(ThreadState&, const Value& error) { throw ScriptError(error); }
+
+void raise_text(ThreadState& thread, std::string_view message) {
+  std::string text = script_position(thread.current, frame_at(thread.current, 0));
+  text.append(message);
+  throw ScriptError(Value::of(string::make(thread.heap(), text)));
+}
+
+void raise_type(ThreadState& thread, const Value& culprit, const char* action) {
+  raise_wrong(thread, culprit, action, variable_description(thread, &culprit));
+}
+
+// The name comes from the call instruction where there is one: it knows methods, metamethods and iterators.
+void raise_call(ThreadState& thread, const Value& culprit) {
+  const CallName name = callee_name(thread.current, frame_at(thread.current, 0));
+  if (name.kind[0] == '\0') raise_type(thread, culprit, "call");
+  raise_wrong(thread, culprit, "call", std::string(" (") + name.kind + " '" + name.name + "')");
+}
+
+void raise_arithmetic(ThreadState& thread, Operator op, const Value& a, const Value& b) {
+  const bool bitwise = (op >= Operator::kBitAnd && op <= Operator::kShiftRight) || op == Operator::kBitNot;
+  if (bitwise && a.is_number() && b.is_number()) {
+    std::int64_t ignored;
+    const Value& culprit = to_integer_strict(a, ignored) ? b : a;
+    raise_text(thread, "number" + variable_description(thread, &culprit) + " has no integer representation");
+  }
+  raise_type(thread, a.is_number() ? b : a, bitwise ? "perform bitwise operation on" : "perform arithmetic on");
+}
+
+void raise_order(ThreadState& thread, const Value& a, const Value& b) {
+  const std::string left = type_name(thread.shared, a), right = type_name(thread.shared, b);
+  if (left == right) raise_text(thread, "attempt to compare two " + left + " values");
+  raise_text(thread, "attempt to compare " + left + " with " + right);
+}
+
+void raise_concat(ThreadState& thread, const Value& a, const Value& b) {
+  raise_type(thread, a.is_string() || a.is_number() ? b : a, "concatenate");
+}
+
+void raise_for(ThreadState& thread, const Value& culprit, const char* what) {
+  raise_text(thread, std::string("bad 'for' ") + what + " (number expected, got " + type_name(thread.shared, culprit) + ")");
+}
+
+Value error_value(ThreadState& thread, const ScriptError& error) noexcept {
+  if (error.id == ErrorId::kValue) return error.value;
+  const Value memory_error = Value::of(thread.shared.memory_error);
+  if (error.id == ErrorId::kMemory) return memory_error;
+  try {
+    return Value::of(string::make(thread.heap(), position_of(thread, error.id) + error_text(error.id)));
+  } catch (const ScriptError&) {
+    return memory_error;
+  } catch (const std::bad_alloc&) {
+    return memory_error;
+  }
+}
+
+}  // namespace baton::vm
