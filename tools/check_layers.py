@@ -169,7 +169,7 @@ def check_style(path, source, lines, errors, warnings):
         if "#pragma once" not in source:
             errors.append(f"{path}: no #pragma once")
         opening = [line for line in lines[:20] if line.startswith("//")]
-        if len(opening) < 3:
+        if len(opening) < 2:
             errors.append(f"{path}: does not open with what it is, its invariant, owner and threading")
     if path.suffix in (".h", ".cpp"):
         for first, length, name in function_lengths(source):
