@@ -21,11 +21,15 @@ class RootBase {
   void set(const Value& value) noexcept { value_ = value; }
 
  private:
-  friend class Heap;
   friend struct HeapRoots;
   Value value_;
   RootBase* next_;
   RootBase** previous_;
+};
+
+// For the heap: walks the list of roots.
+struct HeapRoots {
+  static const RootBase* next(const RootBase* root) noexcept { return root->next_; }
 };
 
 template <class T>

@@ -21,7 +21,7 @@ inline constexpr std::size_t kShortStringMax = 40;
 inline constexpr std::size_t kMaxStringBytes = std::size_t{1} << 62;
 
 enum StringFlag : std::uint8_t {
-  kStringHashed = 1 << 0,  // long strings: `hash` is valid
+  kStringHashed = 1 << 0,  // long strings: `hash` is valid; until then it holds the heap's seed
 };
 
 struct String : Object {
@@ -52,7 +52,7 @@ String* make_uninitialised(Heap& heap, std::size_t length);
 bool equal(const String* a, const String* b) noexcept;
 
 // The hash of any string; computes and keeps that of a long one. Raises: nothing.
-std::uint32_t hash(const Heap& heap, String* s) noexcept;
+std::uint32_t hash(String* s) noexcept;
 
 // Three-way order as the manual's `<` on strings: strcoll per piece between NULs, a proper prefix
 // is smaller. Returns <0, 0, >0. Raises: nothing.

@@ -1,0 +1,146 @@
+// Stacks of coroutines: made small, doubled on demand, halved by the collector.
+//
+// A stack always has kStackReserve slots behind `stack_limit`; all slots outside [stack, top) are nil
+// when it is made and after each scan, so what a frame leaves unwritten is harmless (mark.cpp).
+// Moving a stack corrects what points into it: frames, open upvalues, `top`.
+#include "value/coroutine.h"
+
+#include <algorithm>
+#include <new>
+
+#include "value/heap_internals.h"
+
+namespace baton::coroutine {
+
+namespace {
+
+constexpr std::uint32_t kFirstSlots = 64;   // with the reserve 320 slots, exactly a size class
+constexpr std::uint32_t kFirstFrames = 8;
+
+std::size_t bytes_for(std::uint32_t slots) noexcept { return (std::size_t{slots} + kStackReserve) * sizeof(Value); }
+
+std::uint32_t slots_of(const Coroutine* co) noexcept { return static_cast<std::uint32_t>(co->stack_limit - co->stack); }
+
+// Copies the stack to one of `slots` slots and corrects all pointers. Raises: kMemory.
+void move_stack(Heap& heap, Coroutine* co, std::uint32_t slots) {
+  Value* const old = co->stack;
+  const std::size_t old_bytes = stack_bytes(co);
+  auto* fresh = static_cast<Value*>(heap.allocate_buffer(bytes_for(slots)));
+  const std::size_t kept = std::min<std::size_t>(slots, slots_of(co)) + kStackReserve;
+  for (std::size_t i = 0; i < kept; ++i) new (&fresh[i]) Value(old[i]);
+  for (std::size_t i = kept; i < std::size_t{slots} + kStackReserve; ++i) new (&fresh[i]) Value();
+  for (CallFrame* frame = co->frames; frame <= co->frame; ++frame) {
+    frame->base = fresh + (frame->base - old);
+    frame->top = fresh + (frame->top - old);
+  }
+  for (Upvalue* u = co->open_upvalues; u != nullptr; u = u->next_open) u->location = fresh + (u->location - old);
+  co->top = fresh + (co->top - old);
+  co->stack = fresh;
+  co->stack_limit = fresh + slots;
+  heap.free_buffer(old, old_bytes);
+}
+
+void initialise(Heap::Internals& h, Coroutine* co) noexcept {
+  co->count = 0;
+  co->host_extra = nullptr;
+  co->thread = nullptr;
+  co->frame = co->frames = co->frames_limit = nullptr;
+  co->stack = co->stack_limit = co->top = nullptr;
+  co->open_upvalues = nullptr;
+  co->resumer = nullptr;
+  co->fiber = nullptr;
+  co->machine_stack_limit = nullptr;
+  co->to_be_closed = nullptr;
+  co->to_be_closed_count = co->to_be_closed_capacity = 0;
+  co->status = CoroutineStatus::kSuspended;
+  co->is_root = false;
+  co->ran_since_mark = false;
+  co->hook_mask = 0;
+  co->hooks_allowed = true;
+  co->nesting = 0;
+  co->hook_count = co->hook_countdown = 0;
+  new (&co->hook) Value();
+  new (&co->error) Value();
+  co->all_next = h.coroutines;
+  co->all_previous = &h.coroutines;
+  if (h.coroutines != nullptr) h.coroutines->all_previous = &co->all_next;
+  h.coroutines = co;
+}
+
+}  // namespace
+
+Coroutine* make(Heap& heap) {
+  Heap::Internals& h = heap.internals();
+  auto* co = static_cast<Coroutine*>(h.allocate_cell(sizeof(Coroutine), ObjectKind::kCoroutine));
+  initialise(h, co);
+  auto* stack = static_cast<Value*>(h.allocate_buffer(bytes_for(kFirstSlots)));
+  for (std::uint32_t i = 0; i < kFirstSlots + kStackReserve; ++i) new (&stack[i]) Value();
+  co->stack = stack;
+  co->stack_limit = stack + kFirstSlots;
+  co->top = stack + 1;  // slot 0 stands for the function of the sentinel frame
+  auto* frames = static_cast<CallFrame*>(h.allocate_buffer(kFirstFrames * sizeof(CallFrame)));
+  co->frames = frames;
+  co->frames_limit = frames + kFirstFrames;
+  co->frame = frames;
+  *frames = CallFrame{stack + 1, nullptr, stack + 1 + kMinNativeSlots, kFrameNative, 0, 0, 0, 0};
+  return co;
+}
+
+void check_stack(Heap& heap, Coroutine* co, std::uint32_t slots) {
+  if (BATON_LIKELY(co->stack_limit - co->top >= static_cast<std::ptrdiff_t>(slots))) return;
+  grow_stack(heap, co, slots);
+}
+
+void grow_stack(Heap& heap, Coroutine* co, std::uint32_t slots) {
+  const auto in_use = static_cast<std::uint64_t>(co->top - co->stack);
+  const std::uint64_t needed = in_use + slots;
+  if (needed > kMaxStackSlots) {
+    // Already in the reserve: the handler of a stack overflow overflows.
+    raise(co->top > co->stack_limit ? ErrorId::kErrorInErrorHandling : ErrorId::kStackOverflow);
+  }
+  const std::uint64_t doubled = std::min<std::uint64_t>(std::uint64_t{slots_of(co)} * 2, kMaxStackSlots);
+  move_stack(heap, co, static_cast<std::uint32_t>(std::max(doubled, needed)));
+}
+
+void grow_frames(Heap& heap, Coroutine* co) {
+  const auto capacity = static_cast<std::size_t>(co->frames_limit - co->frames);
+  if (capacity >= kMaxStackSlots) raise(ErrorId::kStackOverflow);
+  const std::ptrdiff_t current = co->frame - co->frames;
+  void* moved = heap.resize_buffer(co->frames, capacity * sizeof(CallFrame), capacity * 2 * sizeof(CallFrame));
+  co->frames = static_cast<CallFrame*>(moved);
+  co->frames_limit = co->frames + capacity * 2;
+  co->frame = co->frames + current;
+}
+
+void shrink_stack(Heap& heap, Coroutine* co) noexcept {
+  const Value* highest = co->top;
+  for (const CallFrame* frame = co->frames; frame <= co->frame; ++frame) highest = std::max<const Value*>(highest, frame->top);
+  const auto in_use = static_cast<std::uint32_t>(highest - co->stack);
+  const std::uint32_t slots = slots_of(co);
+  try {
+    if (slots > kFirstSlots && in_use <= slots / 4) move_stack(heap, co, std::max(in_use * 2, kFirstSlots));
+    const auto capacity = static_cast<std::size_t>(co->frames_limit - co->frames);
+    const auto depth = static_cast<std::size_t>(co->frame - co->frames) + 1;
+    if (capacity <= kFirstFrames || depth > capacity / 4) return;
+    const std::size_t smaller = std::max<std::size_t>(depth * 2, kFirstFrames);
+    void* moved = heap.resize_buffer(co->frames, capacity * sizeof(CallFrame), smaller * sizeof(CallFrame));
+    co->frames = static_cast<CallFrame*>(moved);
+    co->frames_limit = co->frames + smaller;
+    co->frame = co->frames + depth - 1;
+  } catch (const ScriptError&) {
+    // At the cap a smaller copy has no room either: it stays as it is.
+  }
+}
+
+void push_to_be_closed(Heap& heap, Coroutine* co, Value* slot) {
+  if (co->to_be_closed_count == co->to_be_closed_capacity) {
+    const std::uint32_t capacity = co->to_be_closed_capacity == 0 ? 8 : co->to_be_closed_capacity * 2;
+    void* moved = heap.resize_buffer(co->to_be_closed, co->to_be_closed_capacity * sizeof(std::uint32_t),
+                                     capacity * sizeof(std::uint32_t));
+    co->to_be_closed = static_cast<std::uint32_t*>(moved);
+    co->to_be_closed_capacity = capacity;
+  }
+  co->to_be_closed[co->to_be_closed_count++] = static_cast<std::uint32_t>(slot - co->stack);
+}
+
+}  // namespace baton::coroutine

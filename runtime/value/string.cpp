@@ -1,0 +1,223 @@
+// Strings and the intern table.
+//
+// Short strings are interned: the table holds one object per content, so a comparison or a table
+// lookup by name is one of pointers. Chains go through String::next, so an entry costs no node.
+//
+// Growth without a pause. When there are as many strings as chains, a table of twice the size is
+// allocated (fresh zero pages from the system: nothing is touched) and `old` keeps the old one. Each
+// insertion moves two chains of `old` over, so the move ends before the next growth is due, and the
+// collector's steps help. While it lasts, chain i of `old` is in use iff i >= moved; since sizes are
+// powers of two, the rule that finds the chain of a hash is
+//
+//     old != null and (hash & old_mask) >= moved  ?  old[hash & old_mask]  :  buckets[hash & mask]
+//
+// for growing and for shrinking alike.
+//
+// The table is weak. Dead strings stay in their chains until their page is swept, one by one, so no
+// phase has to clean the table as a whole. A lookup may meet a string that is dead but not yet swept;
+// it repaints it with the current white, which is all that "alive" means to the sweeper.
+//
+// Long strings are not interned; their hash is computed when one first serves as a key. Until then the
+// field holds the seed, so that a lookup needs no heap.
+#include "value/string.h"
+
+#include <clocale>
+#include <cstring>
+
+#include "base/hash.h"
+#include "value/heap_internals.h"
+
+namespace baton {
+
+namespace {
+
+constexpr std::uint32_t kFirstBuckets = 512;
+constexpr std::uint32_t kMaxBuckets = 1u << 30;
+
+std::uint32_t hash_of(std::string_view bytes, std::uint32_t seed) noexcept {
+  const std::uint64_t wide = hash::of_string(bytes, seed);
+  return static_cast<std::uint32_t>(wide ^ (wide >> 32));
+}
+
+inline String** chain_of(InternTable& table, std::uint32_t hash) noexcept {
+  if (BATON_UNLIKELY(table.old != nullptr) && (hash & table.old_mask) >= table.moved) {
+    return &table.old[hash & table.old_mask];
+  }
+  return &table.buckets[hash & table.mask];
+}
+
+String** zeroed_buckets(Heap::Internals& h, std::size_t count) {
+  const std::size_t bytes = count * sizeof(String*);
+  if (bytes <= kMaxCellBytes) {
+    void* buckets = h.allocate_buffer(bytes);
+    std::memset(buckets, 0, bytes);
+    return static_cast<String**>(buckets);
+  }
+  h.charge(bytes);
+  void* buckets = std::calloc(count, sizeof(String*));  // free_buffer frees it
+  if (buckets != nullptr) return static_cast<String**>(buckets);
+  h.discharge(bytes);
+  raise(ErrorId::kMemory);
+}
+
+}  // namespace
+
+void Heap::Internals::create_intern_table() {
+  strings.buckets = zeroed_buckets(*this, kFirstBuckets);
+  strings.mask = kFirstBuckets - 1;
+}
+
+void Heap::Internals::resize_intern_table(std::uint32_t buckets) noexcept {
+  String** fresh;
+  try {
+    fresh = zeroed_buckets(*this, buckets);
+  } catch (const ScriptError&) {
+    return;  // longer chains are no error
+  }
+  strings.old = strings.buckets;
+  strings.old_mask = strings.mask;
+  strings.moved = 0;
+  strings.buckets = fresh;
+  strings.mask = buckets - 1;
+}
+
+void Heap::Internals::move_chains(std::uint32_t count) noexcept {
+  for (; count > 0; --count) {
+    String* s = strings.old[strings.moved++];
+    while (s != nullptr) {
+      String* next = s->next;
+      String*& head = strings.buckets[s->hash & strings.mask];
+      s->next = head;
+      head = s;
+      s = next;
+    }
+    if (strings.moved > strings.old_mask) {
+      free_buffer(strings.old, (std::size_t{strings.old_mask} + 1) * sizeof(String*));
+      strings.old = nullptr;
+      return;
+    }
+  }
+}
+
+void Heap::Internals::shrink_intern_table() noexcept {
+  if (strings.old != nullptr || in_emergency) return;
+  if (strings.mask + 1 > kFirstBuckets && strings.count < (strings.mask + 1) / 8) resize_intern_table((strings.mask + 1) / 2);
+}
+
+void Heap::Internals::unlink_short_string(String* s) noexcept {
+  String** link = chain_of(strings, s->hash);
+  while (*link != s) link = &(*link)->next;
+  *link = s->next;
+  --strings.count;
+}
+
+namespace {
+
+String* add_short(Heap::Internals& h, std::string_view bytes, std::uint32_t hash) {
+  InternTable& table = h.strings;
+  if (BATON_UNLIKELY(table.old != nullptr)) {
+    h.move_chains(2);
+  } else if (BATON_UNLIKELY(table.count > table.mask) && table.mask + 1 < kMaxBuckets) {
+    h.resize_intern_table((table.mask + 1) * 2);
+  }
+  auto* s = static_cast<String*>(h.allocate_cell(sizeof(String) + bytes.size() + 1, ObjectKind::kShortString));
+  s->hash = hash;
+  s->length = bytes.size();
+  if (!bytes.empty()) std::memcpy(s->mutable_data(), bytes.data(), bytes.size());
+  s->mutable_data()[bytes.size()] = '\0';
+  String** chain = chain_of(table, hash);
+  s->next = *chain;
+  *chain = s;
+  ++table.count;
+  return s;
+}
+
+String* make_long(Heap::Internals& h, std::size_t length) {
+  if (BATON_UNLIKELY(length > kMaxStringBytes)) raise(ErrorId::kStringTooLong);
+  auto* s = static_cast<String*>(h.allocate_cell(sizeof(String) + length + 1, ObjectKind::kLongString));
+  s->hash = h.seed;
+  s->length = length;
+  s->next = nullptr;
+  s->mutable_data()[length] = '\0';
+  return s;
+}
+
+}  // namespace
+
+namespace string {
+
+String* make(Heap& heap, std::string_view bytes) {
+  Heap::Internals& h = heap.internals();
+  if (BATON_UNLIKELY(bytes.size() > kShortStringMax)) {
+    String* s = make_long(h, bytes.size());
+    std::memcpy(s->mutable_data(), bytes.data(), bytes.size());
+    return s;
+  }
+  const std::uint32_t hash = hash_of(bytes, h.seed);
+  for (String* s = *chain_of(h.strings, hash); s != nullptr; s = s->next) {
+    if (s->hash != hash || s->length != bytes.size()) continue;
+    if (!bytes.empty() && std::memcmp(s->data(), bytes.data(), bytes.size()) != 0) continue;
+    if (BATON_UNLIKELY(h.is_dead(s))) s->mark ^= kMarkWhite0 | kMarkWhite1;
+    return s;
+  }
+  return add_short(h, bytes, hash);
+}
+
+String* make_uninitialised(Heap& heap, std::size_t length) {
+  BATON_DCHECK(length > kShortStringMax);
+  return make_long(heap.internals(), length);
+}
+
+bool equal(const String* a, const String* b) noexcept {
+  if (a == b) return true;
+  if (a->is_short() || b->is_short() || a->length != b->length) return false;
+  return std::memcmp(a->data(), b->data(), a->length) == 0;
+}
+
+std::uint32_t hash(String* s) noexcept {
+  if (!s->is_short() && (s->flags & kStringHashed) == 0) {
+    s->hash = hash_of(s->view(), s->hash);
+    s->flags |= kStringHashed;
+  }
+  return s->hash;
+}
+
+namespace {
+
+bool collates_by_bytes() noexcept {
+  const char* locale = std::setlocale(LC_COLLATE, nullptr);
+  return locale == nullptr || (locale[0] == 'C' && locale[1] == '\0') || std::strcmp(locale, "POSIX") == 0;
+}
+
+int compare_bytes(const String* a, const String* b) noexcept {
+  const std::size_t common = a->length < b->length ? a->length : b->length;
+  const int order = std::memcmp(a->data(), b->data(), common);
+  if (order != 0) return order;
+  return a->length < b->length ? -1 : a->length > b->length;
+}
+
+}  // namespace
+
+int compare(const String* a, const String* b) noexcept {
+  if (a == b) return 0;
+  if (BATON_LIKELY(collates_by_bytes())) return compare_bytes(a, b);
+  const char* left = a->data();
+  const char* right = b->data();
+  std::size_t left_bytes = a->length;
+  std::size_t right_bytes = b->length;
+  for (;;) {
+    const int order = std::strcoll(left, right);  // up to the first NUL of each
+    if (order != 0) return order;
+    const std::size_t left_piece = std::strlen(left);
+    const std::size_t right_piece = std::strlen(right);
+    if (right_piece == right_bytes) return left_piece == left_bytes ? 0 : 1;
+    if (left_piece == left_bytes) return -1;
+    left += left_piece + 1;
+    right += right_piece + 1;
+    left_bytes -= left_piece + 1;
+    right_bytes -= right_piece + 1;
+  }
+}
+
+}  // namespace string
+}  // namespace baton
