@@ -1,10 +1,10 @@
 #include "compiler/compiler.h"
 
 #include "base/arena.h"
+#include "base/chunk_name.h"
 #include "compiler/generator.h"
 #include "compiler/verifier.h"
 #include "syntax/parser.h"
-#include "syntax/source.h"
 #include "value/string.h"
 
 namespace baton::compiler {
@@ -28,7 +28,7 @@ Prototype* compile(Heap& heap, std::string_view text, std::string_view chunk_nam
   } catch (const syntax::SyntaxError& error) {
     throw CompileError{error.message()};
   }
-  const ChunkName chunk{string::make(heap, chunk_name), syntax::chunk_display_name(chunk_name)};
+  const ChunkName chunk{string::make(heap, chunk_name), chunk_display_name(chunk_name)};
   Prototype* prototype = Generator(heap, chunk).function(*tree.main);
 #ifndef NDEBUG
   const VerifierResult verdict = verify(*prototype);

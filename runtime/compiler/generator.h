@@ -101,6 +101,7 @@ class Generator {
   void emit_return(int first, int count, syntax::Line line);
   void if_statement(const syntax::IfStatement& node);
   bool if_jump(const syntax::IfClause& clause);
+  static const syntax::LocalVariable* closed_by(const syntax::GotoStatement& jump);
   void goto_statement(const syntax::GotoStatement& node);
   void place_label(syntax::Label* label);
   void while_loop(const syntax::WhileStatement& node);

@@ -6,8 +6,7 @@
 //        JumpBack top          JumpBack top    top: body (R[a+3])      top: body (R[a+4] ..)
 //   end:                  end:                      ForLoop a, top    call: ForInCall a, count
 //                                              end:                         ForInLoop a, top
-//                                                                           Close a
-//                                                                     end:
+//                                                                     end:  Close a       (breaks come here, too)
 //
 // Captured locals of a body are closed at its end, before the back-edge, so that each round has its own.
 #include "compiler/generator.h"
@@ -90,8 +89,8 @@ void Generator::generic_for(const syntax::GenericForStatement& node) {
   f().emit(Opcode::kForInCall, base, count, 0, node.call_line);
   f().emit(Instruction::abj(Opcode::kForInLoop, base, 0, top - (f().here() + 1)), node.call_line);
   f().leave_scope(outer);
-  f().emit(Opcode::kClose, base, 0, 0, node.end_line);
   place_label(node.break_label);
+  f().emit(Opcode::kClose, base, 0, 0, node.end_line);
 }
 
 }  // namespace baton::compiler

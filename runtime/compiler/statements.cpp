@@ -274,7 +274,7 @@ void Generator::return_statement(const syntax::ReturnStatement& node) {
 bool Generator::if_jump(const syntax::IfClause& clause) {
   if (clause.body->statements.size() != 1 || clause.body->statements[0]->kind != StatementKind::kGoto) return false;
   const auto& jump = as<syntax::GotoStatement>(*clause.body->statements[0]);
-  if (jump.is_backward || outermost_to_close(jump) != nullptr) return false;
+  if (jump.is_backward || closed_by(jump) != nullptr) return false;
   Operand condition = expression(*clause.condition);
   fall_if_false(condition);
   f().join(condition.true_list, jump.target->compiler_patch_list);
@@ -299,8 +299,14 @@ void Generator::if_statement(const syntax::IfStatement& node) {
   f().patch_to_here(behind);
 }
 
+// What a jump must close itself. A break out of a generic for leaves that to the Close it lands on.
+const syntax::LocalVariable* Generator::closed_by(const syntax::GotoStatement& jump) {
+  const syntax::LocalVariable* first = outermost_to_close(jump);
+  return first != nullptr && first->hidden && jump.is_break ? nullptr : first;
+}
+
 void Generator::goto_statement(const syntax::GotoStatement& node) {
-  if (const syntax::LocalVariable* first = outermost_to_close(node)) {
+  if (const syntax::LocalVariable* first = closed_by(node)) {
     f().emit(Opcode::kClose, first->compiler_register, 0, 0, node.line);
   }
   if (node.is_backward) {

@@ -10,7 +10,7 @@
 // 4. Open results: whoever leaves results open is followed at once by who takes them.
 // 5. Loops: ForPrepare/ForLoop and ForInPrepare/ForInLoop enclose their bodies, properly nested. The interpreter trusts the
 //    hidden registers of a running loop, so no jump enters a body from outside, and no instruction in a body writes a
-//    hidden register. Checking the innermost loop is enough, because preparing a loop counts as a write in the outer one.
+//    hidden register of any loop around it.
 #include "compiler/verifier.h"
 
 #include <vector>
@@ -26,7 +26,13 @@ constexpr std::uint32_t kMaxArrayHintPerInstruction = 255;
 
 struct Loop {
   int outer;
-  std::uint32_t last_hidden;  // register
+  std::uint32_t first_hidden;  // registers
+  std::uint32_t last_hidden;
+};
+
+struct Range {  // of registers, the first and behind the last
+  std::uint32_t begin;
+  std::uint32_t end;
 };
 
 class Verifier {
@@ -68,7 +74,8 @@ class Verifier {
   void open_results(std::uint32_t producer);
   void find_loops();
   void flow();
-  bool writes_above(std::uint32_t last_hidden) const;
+  Range written() const;
+  void keeps_hidden(int loop);
   bool is_inside(int loop, int outer) const;
 
   const Prototype& p_;
@@ -297,7 +304,7 @@ void Verifier::find_loops() {
       const auto end = static_cast<std::uint32_t>(numeric ? target() - 1 : target() + 1);
       require(ends.empty() || end < ends.back(), "loops that cross");
       ends.push_back(end);
-      loops_.push_back({current, i.a + (numeric ? 2u : 3u)});
+      loops_.push_back({current, i.a, i.a + (numeric ? 2u : 3u)});
       current = static_cast<int>(loops_.size()) - 1;
     } else if (!ends.empty() && ends.back() == pc_) {
       ends.pop_back();
@@ -311,23 +318,43 @@ bool Verifier::is_inside(int loop, int outer) const {
   return loop == outer;
 }
 
-bool Verifier::writes_above(std::uint32_t last_hidden) const {
+// The registers an instruction may write. A call may use everything from its function on.
+Range Verifier::written() const {
   const Instruction& i = here();
-  const OpcodeInfo& info = opcode_info(i.op);
-  // The end of the innermost loop itself: loops() has tied it to its beginning.
-  if (i.op == Opcode::kForLoop || i.op == Opcode::kForInLoop || i.op == Opcode::kForInCall) return true;
-  if (i.op == Opcode::kForInPrepare) return i.a > last_hidden;
-  if (i.op == Opcode::kConcat && i.b <= last_hidden) return false;
-  const bool writes = info.a == OperandKind::kDst || info.a == OperandKind::kDstReg;
-  return !writes || i.a > last_hidden;
+  const std::uint32_t a = i.a;
+  switch (i.op) {
+    case Opcode::kLoadNil: return {a, a + i.b};
+    case Opcode::kSelf: return {a, a + 2};
+    case Opcode::kCall: return {a, p_.max_stack};
+    case Opcode::kVararg: return {a, i.b == 0 ? p_.max_stack : a + i.b - 1u};
+    case Opcode::kForPrepare:
+    case Opcode::kForInPrepare: return {a, a + 4};
+    case Opcode::kForLoop: return {a + 3, a + 4};        // and its own hidden ones: loops() has tied it
+    case Opcode::kForInLoop: return {a, a};              // to its beginning
+    case Opcode::kForInCall: return {a + 4, p_.max_stack};
+    default: break;
+  }
+  const OperandKind kind = opcode_info(i.op).a;
+  return {a, kind == OperandKind::kDst || kind == OperandKind::kDstReg ? a + 1 : a};
+}
+
+void Verifier::keeps_hidden(int loop) {
+  const Range range = written();
+  const std::uint32_t temporaries = here().op == Opcode::kConcat ? here().c : 0;
+  for (; loop != kNoLoop; loop = loops_[static_cast<std::size_t>(loop)].outer) {
+    const Loop& around = loops_[static_cast<std::size_t>(loop)];
+    const auto meets = [&](std::uint32_t begin, std::uint32_t end) {
+      return begin < end && begin <= around.last_hidden && end > around.first_hidden;
+    };
+    require(!meets(range.begin, range.end) && !meets(here().b, here().b + temporaries),
+            "a hidden register of a loop is overwritten");
+  }
 }
 
 void Verifier::flow() {
   require(!(is_consumer_[pc_] && is_target_[pc_]), "a jump between two instructions that belong together");
   const int loop = loop_of_[pc_];
-  if (loop != kNoLoop) {
-    require(writes_above(loops_[static_cast<std::size_t>(loop)].last_hidden), "a hidden register of a loop is overwritten");
-  }
+  keeps_hidden(loop);
   const Instruction& i = here();
   const bool enters = i.op == Opcode::kForInPrepare;
   if (has_jump_offset(opcode_info(i.op)) && !enters) {
