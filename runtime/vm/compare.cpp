@@ -41,8 +41,8 @@ bool order_by_metamethod(ThreadState& thread, const Value& a, const Value& b, Me
 bool equal(ThreadState& thread, const Value& a, const Value& b) {
   if (a.tag != b.tag || !(a.is_table() || a.is_userdata())) return raw_equal(a, b);
   if (a.object == b.object) return true;
-  Value function = cached_metamethod(thread.shared, metatable_of(thread.shared, a), Metamethod::kEqual);
-  if (function.is_nil()) function = cached_metamethod(thread.shared, metatable_of(thread.shared, b), Metamethod::kEqual);
+  Value function = metamethod(thread.shared, a, Metamethod::kEqual);
+  if (function.is_nil()) function = metamethod(thread.shared, b, Metamethod::kEqual);
   return !function.is_nil() && call_metamethod(thread, function, a, b).is_truthy();
 }
 

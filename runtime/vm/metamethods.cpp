@@ -17,8 +17,8 @@ constexpr int kCachedMetamethods = 8;
 // A metatable change invalidates what the collector noted about a table's weakness; it reads `__mode`
 // anew at each traversal, so only the barrier and the finalizer matter here.
 void note_finalizer(ThreadState& thread, Object* object, Table* metatable) {
-  if (metatable == nullptr) return;
-  if (!cached_metamethod(thread.shared, metatable, Metamethod::kFinalize).is_nil()) thread.heap().register_finalizer(object);
+  if (cached_metamethod(thread.shared, metatable, Metamethod::kFinalize).is_nil()) return;
+  thread.heap().register_finalizer(object);
 }
 
 }  // namespace

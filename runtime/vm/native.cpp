@@ -85,9 +85,8 @@ int NativeCall::failure_named(int error_number, std::string_view what) {
   const std::string name = known != nullptr ? known : "E" + std::to_string(error_number);
   std::string description = strerror_r(error_number, buffer, sizeof buffer);
   // Lower case as in the rest of our messages; an acronym ("RPC ...") stays as it is.
-  if (description.size() > 1 && description[1] >= 'a' && description[1] <= 'z' && description[0] >= 'A' && description[0] <= 'Z') {
-    description[0] = static_cast<char>(description[0] - 'A' + 'a');
-  }
+  const auto is_between = [&](char c, char first, char last) { return c >= first && c <= last; };
+  if (is_between(description[0], 'A', 'Z') && is_between(description[1], 'a', 'z')) description[0] |= 0x20;
   std::string message = name + ": " + description;
   if (!what.empty()) message.append(": ").append(what);
   push(Value());

@@ -13,7 +13,9 @@ namespace baton::vm {
 namespace {
 
 // Whether the message of an id is a native's own complaint, so that the caller's position goes in front.
-bool is_native_complaint(ErrorId id) noexcept { return id == ErrorId::kResultTooLarge || id == ErrorId::kTableFrozen; }
+bool is_native_complaint(ErrorId id) noexcept {
+  return id == ErrorId::kResultTooLarge || id == ErrorId::kTableFrozen;
+}
 
 std::string position_of(ThreadState& thread, ErrorId id) {
   const CallFrame* frame = frame_at(thread.current, 0);
@@ -22,8 +24,10 @@ std::string position_of(ThreadState& thread, ErrorId id) {
   return script_position(thread.current, frame);
 }
 
-[[noreturn]] void raise_wrong(ThreadState& thread, const Value& culprit, const char* action, const std::string& variable) {
-  raise_text(thread, std::string("attempt to ") + action + " a " + type_name(thread.shared, culprit) + " value" + variable);
+[[noreturn]] void raise_wrong(ThreadState& thread, const Value& culprit, const char* action,
+                              const std::string& variable) {
+  const std::string type = type_name(thread.shared, culprit);
+  raise_text(thread, std::string("attempt to ") + action + " a " + type + " value" + variable);
 }
 
 }  // namespace
@@ -68,7 +72,8 @@ void raise_concat(ThreadState& thread, const Value& a, const Value& b) {
 }
 
 void raise_for(ThreadState& thread, const Value& culprit, const char* what) {
-  raise_text(thread, std::string("bad 'for' ") + what + " (number expected, got " + type_name(thread.shared, culprit) + ")");
+  const std::string type = type_name(thread.shared, culprit);
+  raise_text(thread, std::string("bad 'for' ") + what + " (number expected, got " + type + ")");
 }
 
 Value error_value(ThreadState& thread, const ScriptError& error) noexcept {

@@ -35,9 +35,10 @@ namespace {
 void warn_about(SharedState& shared, const Value& error) {
   if (shared.warn == nullptr) return;
   const std::string_view message = error.is_string() ? error.string()->view() : "error object is not a string";
-  for (std::string_view piece : {std::string_view("error in "), std::string_view("__gc"), std::string_view(" ("), message}) {
-    shared.warn(shared, piece, true);
-  }
+  shared.warn(shared, "error in ", true);
+  shared.warn(shared, "__gc", true);
+  shared.warn(shared, " (", true);
+  shared.warn(shared, message, true);
   shared.warn(shared, ")", false);
 }
 

@@ -53,7 +53,9 @@ String* make_fixed(Heap& heap, std::string_view text) {
 SharedState::SharedState(std::uint64_t seed) : heap(seed), warn(warn_on_stderr) {
   heap.add_root_visitor(this);
   gil.set_holder_hook(attach_holder, this);
-  for (int i = 0; i < static_cast<int>(Metamethod::kCount); ++i) metamethod_names[i] = make_fixed(heap, kMetamethodFields[i]);
+  for (int i = 0; i < static_cast<int>(Metamethod::kCount); ++i) {
+    metamethod_names[i] = make_fixed(heap, kMetamethodFields[i]);
+  }
   memory_error = make_fixed(heap, error_text(ErrorId::kMemory));
   registry = table::make(heap);
   globals = table::make(heap);

@@ -77,7 +77,8 @@ CallFrame* frame_at(const Coroutine* co, int level) noexcept {
 int current_line(const Coroutine*, const CallFrame* frame) noexcept {
   if (!frame->is_script()) return -1;
   const Prototype* p = prototype_of(frame);
-  return p->lines.size == 0 ? -1 : static_cast<int>(prototype::line_at(p, static_cast<std::uint32_t>(current_pc(frame))));
+  if (p->lines.size == 0) return -1;
+  return static_cast<int>(prototype::line_at(p, static_cast<std::uint32_t>(current_pc(frame))));
 }
 
 std::string where(ThreadState& thread, int level) {

@@ -103,9 +103,10 @@ VariableName simple_origin(const Prototype* p, std::int32_t pc) noexcept;
 
 // The variable or constant that register `reg` holds at `pc`.
 VariableName simple_name(const Prototype* p, std::int32_t pc, int reg) noexcept {
-  if (const String* local = prototype::local_name(p, reg + 1, static_cast<std::uint32_t>(pc))) return {"local", local->view()};
+  const String* local = prototype::local_name(p, reg + 1, static_cast<std::uint32_t>(pc));
+  if (local != nullptr) return {"local", local->view()};
   const std::int32_t writer = find_writer(p, pc, reg);
-  return writer < 0 ? VariableName{} : simple_origin(p, writer);
+  return writer < 0 || p->code[writer].a != reg ? VariableName{} : simple_origin(p, writer);
 }
 
 VariableName simple_origin(const Prototype* p, std::int32_t pc) noexcept {
@@ -158,8 +159,9 @@ Metamethod offset(Metamethod first, Opcode op, Opcode first_op) noexcept {
   return static_cast<Metamethod>(static_cast<int>(first) + static_cast<int>(op) - static_cast<int>(first_op));
 }
 
-// Which metamethod an opcode (of the generic ones) may run; kCount for none.
-Metamethod metamethod_of_opcode(Opcode op) noexcept {
+// Which metamethod an instruction may run; kCount for none.
+Metamethod metamethod_of(const Instruction& i) noexcept {
+  const Opcode op = generic(i);
   if (op >= Opcode::kAdd && op <= Opcode::kShiftRight) return offset(Metamethod::kAdd, op, Opcode::kAdd);
   if (op >= Opcode::kAddK && op <= Opcode::kShiftRightK) return offset(Metamethod::kAdd, op, Opcode::kAddK);
   switch (op) {
@@ -175,7 +177,7 @@ Metamethod metamethod_of_opcode(Opcode op) noexcept {
     case Opcode::kSetIntegerK:
     case Opcode::kSetField:
     case Opcode::kSetFieldK: return Metamethod::kNewIndex;
-    case Opcode::kAddInteger: return Metamethod::kAdd;
+    case Opcode::kAddInteger: return i.d == 2 ? Metamethod::kSubtract : Metamethod::kAdd;
     case Opcode::kNegate: return Metamethod::kNegate;
     case Opcode::kBitNot: return Metamethod::kBitNot;
     case Opcode::kLength: return Metamethod::kLength;
@@ -208,18 +210,20 @@ std::string_view upvalue_name(const Prototype* p, int index) noexcept {
 }
 
 VariableName register_name(const Prototype* p, std::int32_t pc, int reg) noexcept {
-  if (const String* local = prototype::local_name(p, reg + 1, static_cast<std::uint32_t>(pc))) return {"local", local->view()};
+  const String* local = prototype::local_name(p, reg + 1, static_cast<std::uint32_t>(pc));
+  if (local != nullptr) return {"local", local->view()};
   const std::int32_t writer = find_writer(p, pc, reg);
-  return writer < 0 ? VariableName{} : origin(p, writer);
+  // What an instruction writes besides its first register (the object of a method call) has no name.
+  return writer < 0 || p->code[writer].a != reg ? VariableName{} : origin(p, writer);
 }
 
 VariableName called_name(const Prototype* p, std::int32_t pc) noexcept {
   if (pc < 0 || static_cast<std::uint32_t>(pc) >= p->code.size) return {};
   const Instruction& i = p->code[pc];
-  const Opcode op = opcode_info(i.op).base;
+  const Opcode op = generic(i);
   if (op == Opcode::kCall || op == Opcode::kTailCall) return register_name(p, pc, i.a);
   if (op == Opcode::kForInCall) return {"for iterator", "for iterator"};
-  const Metamethod which = metamethod_of_opcode(op);
+  const Metamethod which = metamethod_of(i);
   return which == Metamethod::kCount ? VariableName{} : VariableName{"metamethod", metamethod_name(which)};
 }
 
