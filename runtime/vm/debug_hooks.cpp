@@ -24,17 +24,17 @@
 namespace baton::vm {
 namespace {
 
-// No hooks of `co` while it lives; the frame that runs a hook is marked. Destructors run nothing else,
-// so an error of the hook passes through.
+// No hooks of `co` while it lives; the frame that runs a hook carries `marks`. Destructors run nothing
+// else, so an error of the hook passes through.
 class HookRunning {
  public:
-  explicit HookRunning(Coroutine* co) noexcept : co_(co), frame_(co->frame - co->frames) {
+  HookRunning(Coroutine* co, std::uint16_t marks) noexcept : co_(co), frame_(co->frame - co->frames), marks_(marks) {
     co->hooks_allowed = false;
-    co->frame->flags |= kFrameHooked;
+    co->frame->flags |= marks_;
   }
   ~HookRunning() {
     co_->hooks_allowed = true;
-    co_->frames[frame_].flags &= static_cast<std::uint16_t>(~kFrameHooked);
+    co_->frames[frame_].flags &= static_cast<std::uint16_t>(~marks_);
   }
   HookRunning(const HookRunning&) = delete;
   HookRunning& operator=(const HookRunning&) = delete;
@@ -42,12 +42,13 @@ class HookRunning {
  private:
   Coroutine* co_;
   std::ptrdiff_t frame_;  // an index: frames may move
+  std::uint16_t marks_;
 };
 
-void fire(ThreadState& thread, std::string_view event, int line) {
+void fire(ThreadState& thread, std::string_view event, int line, std::uint16_t marks = kFrameHooked) {
   Coroutine* co = thread.current;
   if (!co->hooks_allowed || co->hook.is_nil()) return;
-  const HookRunning running(co);
+  const HookRunning running(co, marks);
   push(thread, co->hook);
   push(thread, Value::of(string::make(thread.heap(), event)));
   push(thread, line >= 0 ? Value::from(std::int64_t{line}) : Value());
@@ -109,7 +110,8 @@ void trace_instruction(ThreadState& thread, const Instruction* pc) {
 void hook_call(ThreadState& thread, bool is_tail) {
   Coroutine* co = thread.current;
   if ((co->hook_mask & kHookCall) == 0) return;
-  fire(thread, is_tail ? "tail call" : "call", -1);
+  // Fresh until the hook has returned: debug.getinfo then tells about parameters.
+  fire(thread, is_tail ? "tail call" : "call", -1, kFrameHooked | kFrameFresh);
 }
 
 void hook_return(ThreadState& thread) {
