@@ -1,0 +1,208 @@
+// The io library (manual 6.8): opening files, the default files, the functions that use them. Handles are in io_file.cpp,
+// reading in io_read.cpp. These functions block their native thread on purpose; the others run meanwhile.
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "all_modules.h"
+#include "host/blocking.h"
+#include "io_file.h"
+#include "io_read.h"
+#include "vm/operations.h"
+
+namespace baton::stdlib {
+namespace {
+
+// Every function of the table has a userdata as upvalue 1 whose user values are the default files.
+enum class Default : std::uint8_t { kInput = 0, kOutput = 1 };
+
+Value& default_file(NativeCall& call, Default which) {
+  return call.upvalue(1).userdata()->user_values()[static_cast<int>(which)];
+}
+
+void set_default_file(NativeCall& call, Default which, const Value& file) {
+  default_file(call, which) = file;
+  call.heap().barrier(call.upvalue(1).userdata(), file);
+}
+
+// Pushes the default file, so that it stays alive while it is used, and returns it, open. The window grows by one.
+IoFile& push_default_file(NativeCall& call, Default which) {
+  const Value handle = default_file(call, which);
+  IoFile& file = *static_cast<IoFile*>(handle.userdata()->block());
+  if (file.is_closed()) call.error("default %s file is closed", which == Default::kInput ? "input" : "output");
+  call.push(handle);
+  return file;
+}
+
+// --- opening ---------------------------------------------------------------------------------------------------------------
+
+bool is_open_mode(std::string_view mode) {
+  if (mode.empty() || std::strchr("rwa", mode[0]) == nullptr) return false;
+  mode.remove_prefix(1);
+  if (mode.starts_with('+')) mode.remove_prefix(1);
+  return mode.find_first_not_of('b') == std::string_view::npos;
+}
+
+// Opens into a new handle on top of the window. Returns: false with errno set, the handle then is closed.
+bool open_into(NativeCall& call, IoFile& file, const char* path, const char* mode) {
+  host::Blocking pause(call.thread(), "file.open");
+  file.stream = std::fopen(path, mode);
+  if (file.stream == nullptr) return false;
+  file.close = close_stream;
+  return true;
+}
+
+void push_opened_or_raise(NativeCall& call, const char* path, const char* mode) {
+  IoFile& file = push_handle(call);
+  if (!open_into(call, file, path, mode)) call.error("cannot open file '%s' (%s)", path, std::strerror(errno));
+}
+
+int io_open(NativeCall& call) {
+  const char* path = call.check_string(1)->data();
+  const char* mode = call.none_or_nil(2) ? "r" : call.check_string(2)->data();
+  if (!is_open_mode(mode)) call.argument_error(2, "invalid mode");
+  IoFile& file = push_handle(call);
+  return open_into(call, file, path, mode) ? 1 : call.failure(errno, path);
+}
+
+int io_popen(NativeCall& call) {
+  const char* command = call.check_string(1)->data();
+  const char* mode = call.none_or_nil(2) ? "r" : call.check_string(2)->data();
+  if ((mode[0] != 'r' && mode[0] != 'w') || mode[1] != '\0') call.argument_error(2, "invalid mode");
+  IoFile& file = push_handle(call);
+  {
+    host::Blocking pause(call.thread(), "popen.open");
+    std::fflush(nullptr);
+    errno = 0;
+    file.stream = popen(command, mode);
+  }
+  if (file.stream == nullptr) return call.failure(errno, command);
+  file.close = close_command;
+  return 1;
+}
+
+int io_tmpfile(NativeCall& call) {
+  IoFile& file = push_handle(call);
+  file.stream = std::tmpfile();
+  if (file.stream == nullptr) return call.failure(errno, "");
+  file.close = close_stream;
+  return 1;
+}
+
+int io_type(NativeCall& call) {
+  call.check_any(1);
+  const auto* file = static_cast<IoFile*>(call.test_userdata(1, kFileClass));
+  if (file == nullptr) return call.result(Value());
+  return call.result_string(file->is_closed() ? "closed file" : "file");
+}
+
+// --- the default files -----------------------------------------------------------------------------------------------------
+
+int choose_default(NativeCall& call, Default which, const char* mode) {
+  if (!call.none_or_nil(1)) {
+    if (call.arg(1).is_string() || call.arg(1).is_number()) {
+      push_opened_or_raise(call, call.check_string(1)->data(), mode);
+    } else {
+      check_open_file(call, 1);
+      call.push(call.arg(1));
+    }
+    set_default_file(call, which, call.slot(call.size()));
+  }
+  return call.result(default_file(call, which));
+}
+
+int io_input(NativeCall& call) { return choose_default(call, Default::kInput, "r"); }
+int io_output(NativeCall& call) { return choose_default(call, Default::kOutput, "w"); }
+
+int io_read(NativeCall& call) {
+  int formats = call.count();
+  IoFile& file = push_default_file(call, Default::kInput);
+  return read_formats(call, file, 1, formats);
+}
+
+int io_write(NativeCall& call) {
+  IoFile& file = push_default_file(call, Default::kOutput);
+  return write_values(call, file, call.size(), 1);
+}
+
+int io_flush(NativeCall& call) {
+  IoFile& file = push_default_file(call, Default::kOutput);
+  bool fine;
+  {
+    FileUse use(call, file);
+    fine = flush_stream(call.thread(), file.stream);
+  }
+  return outcome(call, fine);
+}
+
+int io_close(NativeCall& call) {
+  if (call.count() > 0) return close_file(call, check_open_file(call, 1));
+  return close_file(call, push_default_file(call, Default::kOutput));
+}
+
+int io_lines(NativeCall& call) {
+  bool named = !call.none_or_nil(1);
+  if (named) push_opened_or_raise(call, call.check_string(1)->data(), "r");
+  else push_default_file(call, Default::kInput);
+  int handle = call.size();
+  const Value iterator = make_line_iterator(call, handle, 2, named);
+  if (!named) return call.result(iterator);
+  const Value file = call.slot(handle);
+  call.push(iterator);
+  call.push(Value());
+  call.push(Value());
+  call.push(file);
+  return 4;
+}
+
+const NativeInfo kFunctions[] = {
+    {"close", "io.close([file])", "Closes the file, or the default output file, as file:close() does.", io_close},
+    {"flush", "io.flush()", "Writes out what is buffered for the default output file.", io_flush},
+    {"input", "io.input([file])", "Returns the default input file; a name or handle replaces it first.", io_input},
+    {"lines", "io.lines([filename, ...])",
+     "Opens a file and returns an iterator that reads by the formats (default \"l\") and closes the file at the end; three values "
+     "more make for close it when the loop is left. Without a name: the default input file, which stays open.",
+     io_lines},
+    {"open", "io.open(filename [, mode])",
+     "Opens a file: r, w, a, with + for both ways and b. Returns a handle, or nil, message, code.", io_open},
+    {"output", "io.output([file])", "Returns the default output file; a name or handle replaces it first.", io_output},
+    {"popen", "io.popen(prog [, mode])", "Starts a command and returns a handle to read its output (r) or write its input (w).",
+     io_popen},
+    {"read", "io.read(...)", "Reads by formats from the default input file, as file:read does.", io_read},
+    {"tmpfile", "io.tmpfile()", "A handle to a temporary file that vanishes when the program ends.", io_tmpfile},
+    {"type", "io.type(obj)", "\"file\", \"closed file\", or nil for what is no handle.", io_type},
+    {"write", "io.write(...)", "Writes to the default output file, as file:write does.", io_write},
+    {nullptr, nullptr, nullptr, nullptr},
+};
+
+// A handle of a stream that scripts cannot close. Referred to by the library's table only after it was set up.
+Value make_standard_file(ThreadState& thread, std::FILE* stream) {
+  Userdata* handle = userdata::make(thread.heap(), sizeof(IoFile));
+  auto* file = static_cast<IoFile*>(handle->block());
+  file->stream = stream;
+  file->close = refuse_to_close;
+  vm::set_metatable(thread, Value::of(handle), file_metatable(thread));
+  return Value::of(handle);
+}
+
+}  // namespace
+
+Table* open_io(ThreadState& thread) {
+  Heap& heap = thread.heap();
+  Table* library = table::make(heap, 0, 16);
+  Userdata* defaults = userdata::make(heap, 0, 2);
+  const Value input = make_standard_file(thread, stdin), output = make_standard_file(thread, stdout);
+  defaults->user_values()[static_cast<int>(Default::kInput)] = input;
+  defaults->user_values()[static_cast<int>(Default::kOutput)] = output;
+  for (const NativeInfo* info = kFunctions; info->name != nullptr; info++) {
+    Value function = native::make(thread, info, 1);
+    function.native()->upvalues()[0] = Value::of(defaults);
+    native::set_field(thread, library, info->name, function);
+  }
+  native::set_field(thread, library, "stdin", input);
+  native::set_field(thread, library, "stdout", output);
+  native::set_field(thread, library, "stderr", make_standard_file(thread, stderr));
+  return library;
+}
+
+}  // namespace baton::stdlib
