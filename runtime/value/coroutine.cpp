@@ -57,7 +57,8 @@ void initialise(Heap::Internals& h, Coroutine* co) noexcept {
   co->ran_since_mark = false;
   co->hook_mask = 0;
   co->hooks_allowed = true;
-  co->nesting = 0;
+  co->unwinding = co->closing = false;
+  co->nesting = co->nesting_base = co->transfer_count = 0;
   co->hook_count = co->hook_countdown = 0;
   new (&co->hook) Value();
   new (&co->error) Value();

@@ -83,14 +83,13 @@ void Heap::Internals::grant() noexcept {
   std::size_t end = limit;
   if (running) end = std::min(end, std::max(trigger, now + kAskAgainBytes));
   if (end < now) end = now;                                             // over the cap (it was lowered)
-  end = std::min<std::size_t>(end, now + (std::size_t{1} << 60));       // keeps `remaining` in range
+  end = std::min<std::size_t>(end, now + kMaxCharge);       // keeps `remaining` in range
   remaining = static_cast<std::ptrdiff_t>(end - now);
   accounted = end;
 }
 
 void Heap::Internals::charge_slowly(std::size_t bytes) {
-  // A size near the top of the range wrapped around: no memory has that.
-  if (bytes > (std::size_t{1} << 60) || used() > limit) {
+  if (used() > limit) {
     discharge(bytes);
     raise(ErrorId::kMemory);
   }
@@ -115,7 +114,7 @@ void Heap::set_limit(std::size_t bytes) noexcept {
   internals_->grant();
 }
 
-void Heap::add_external(std::size_t bytes) { internals_->charge(bytes); }
+void Heap::add_external(std::size_t bytes) { internals_->charge_any(bytes); }
 void Heap::remove_external(std::size_t bytes) noexcept { internals_->discharge(bytes); }
 
 void Heap::attach_interrupt(InterruptWord* word) noexcept {
@@ -144,7 +143,7 @@ void* Heap::Internals::allocate_cell_slowly(std::uint32_t index) {
 }
 
 void* Heap::Internals::allocate_large(std::size_t bytes, ObjectKind kind) {
-  charge(bytes);
+  charge_any(bytes);
   auto* header = static_cast<LargeHeader*>(std::malloc(sizeof(LargeHeader) + bytes));
   if (header == nullptr) {
     discharge(bytes);
@@ -164,7 +163,7 @@ void* Heap::resize_buffer(void* buffer, std::size_t old_bytes, std::size_t new_b
   Internals& h = *internals_;
   if (buffer == nullptr) return h.allocate_buffer(new_bytes);
   if (old_bytes > kMaxCellBytes && new_bytes > kMaxCellBytes) {
-    if (new_bytes > old_bytes) h.charge(new_bytes - old_bytes);
+    if (new_bytes > old_bytes) h.charge_any(new_bytes - old_bytes);
     void* moved = std::realloc(buffer, new_bytes);
     if (moved == nullptr) {
       if (new_bytes < old_bytes) moved = buffer;  // it stays larger than it needs to be
@@ -376,6 +375,7 @@ void Heap::collect() noexcept {
   Internals& h = *internals_;
   if (h.phase != CyclePhase::kPause) h.finish_cycle();
   h.finish_cycle();
+  while (h.strings.old != nullptr) h.move_chains(4096);
   h.used_at_step = h.used();
   h.set_trigger(std::max(h.estimate / 100 * static_cast<std::size_t>(h.pause), kMinTrigger));
 }

@@ -27,6 +27,9 @@ namespace baton {
 // A table with more slots is traversed in slices and never turned gray again by a barrier.
 inline constexpr std::size_t kLargeTableSlots = 4096;
 
+// No single allocation is larger.
+inline constexpr std::size_t kMaxCharge = std::size_t{1} << 60;
+
 // A growing array of plain items outside the heap. push returns false when the system has no memory.
 template <class T>
 struct PlainList {
@@ -126,6 +129,11 @@ struct Heap::Internals {
   void charge(std::size_t bytes) {
     remaining -= static_cast<std::ptrdiff_t>(bytes);
     if (BATON_UNLIKELY(remaining < 0)) charge_slowly(bytes);
+  }
+  // For amounts that come from outside and may be absurd.
+  void charge_any(std::size_t bytes) {
+    if (BATON_UNLIKELY(bytes > kMaxCharge)) raise(ErrorId::kMemory);
+    charge(bytes);
   }
   void discharge(std::size_t bytes) noexcept { remaining += static_cast<std::ptrdiff_t>(bytes); }
   void charge_slowly(std::size_t bytes);
@@ -320,7 +328,7 @@ inline void* Heap::Internals::allocate_buffer(std::size_t bytes) {
     discharge(kSizeClasses.bytes[index]);
     raise(ErrorId::kMemory);
   }
-  charge(bytes);
+  charge_any(bytes);
   void* buffer = std::malloc(bytes);
   if (BATON_LIKELY(buffer != nullptr)) return buffer;
   discharge(bytes);
