@@ -241,17 +241,6 @@ int base_ipairs(NativeCall& call) {
 
 // --- the collector -------------------------------------------------------------------------------------------------------
 
-// Whether a finalizer runs on this chain of coroutines: then every option is refused.
-bool inside_finalizer(NativeCall& call) {
-  if (!call.shared().finalizers_running) return false;
-  for (const Coroutine* co = call.coroutine(); co != nullptr; co = co->resumer) {
-    for (const CallFrame* frame = co->frame; frame >= co->frames; frame--) {
-      if ((frame->flags & kFrameFinalizer) != 0) return true;
-    }
-  }
-  return false;
-}
-
 Value mode_name(NativeCall& call, CollectorMode mode) {
   return Value::of(string::make(call.heap(), mode == CollectorMode::kGenerational ? "generational" : "incremental"));
 }
@@ -285,7 +274,7 @@ int base_collectgarbage(NativeCall& call) {
   static const char* const kNames[] = {"stop", "restart", "collect", "count", "step", "setpause", "setstepmul", "isrunning",
                                        "generational", "incremental", nullptr};
   auto option = static_cast<CollectorOption>(call.check_option(1, "collect", kNames));
-  if (inside_finalizer(call)) return call.result(Value());
+  if (vm::in_finalizer(call.thread())) return call.result(Value());
   Heap& heap = call.heap();
   const Value zero = Value::from(std::int64_t{0});
   switch (option) {

@@ -8,7 +8,6 @@
 #include "host/version.h"
 #include "options.h"
 #include "program.h"
-#include "signals.h"
 #include "stdlib/all_modules.h"
 
 namespace baton::program {
@@ -27,7 +26,6 @@ int run(const Options& options, int argc, char* const* argv) {
   runtime_options.ignore_environment = options.ignore_environment;
   runtime_options.open_libraries = stdlib::open_all;
   host::Runtime runtime(runtime_options);
-  if (options.time_limit_s > 0) start_time_limit(runtime.main_thread(), options.time_limit_s);
   Program program{options, argc, argv};
   Status status = runtime.run(run_program, &program);
   if (status != Status::kOk) print_message(host::pending_report(runtime.main_thread()));

@@ -165,6 +165,7 @@ void run_program(ThreadState& thread, void* context) {
   Program& program = *static_cast<Program*>(context);
   if (program.options.warnings) thread.shared.warnings_on = true;
   thread.heap().set_mode(CollectorMode::kGenerational);  // what scripts see as the old mode, as in `lua`
+  if (program.options.time_limit_s > 0) start_time_limit(thread, program.options.time_limit_s);
   program.succeeded = run_all(thread, program);
 }
 

@@ -1,10 +1,14 @@
 #include "signals.h"
 
 #include <sys/time.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cmath>
 #include <csignal>
+#include <cstdlib>
+
+#include "host/script.h"
 
 namespace baton::program {
 namespace {
@@ -12,14 +16,24 @@ namespace {
 // What the handlers reach. A signal belongs to the process, so this is the one place where a global is right.
 std::atomic<InterruptWord*> interrupted_word{nullptr};
 std::atomic<InterruptWord*> limited_word{nullptr};
+std::atomic<int> alarms{0};
+
+constexpr suseconds_t kAlarmIntervalUs = 100'000;
+constexpr int kAlarmsOfGrace = 10;
 
 extern "C" void on_interrupt(int signal_number) {
   std::signal(signal_number, SIG_DFL);
   if (InterruptWord* word = interrupted_word.load(std::memory_order_relaxed)) word->set(kInterruptSignal);
 }
 
+// The first alarms raise an error in the main task; a program that catches it for longer than the grace period is ended.
 extern "C" void on_time_limit(int) {
-  if (InterruptWord* word = limited_word.load(std::memory_order_relaxed)) word->set(kInterruptLimit);
+  if (alarms.fetch_add(1, std::memory_order_relaxed) >= kAlarmsOfGrace) {
+    static constexpr char kMessage[] = "baton: time limit exceeded\n";
+    [[maybe_unused]] ssize_t written = write(STDERR_FILENO, kMessage, sizeof kMessage - 1);
+    _exit(EXIT_FAILURE);
+  }
+  if (InterruptWord* word = limited_word.load(std::memory_order_relaxed)) word->set(kInterruptCancel);
 }
 
 void install(int signal_number, void (*handler)(int)) {
@@ -43,6 +57,7 @@ InterruptGuard::~InterruptGuard() {
 }
 
 void start_time_limit(ThreadState& main_thread, double seconds) {
+  main_thread.cancel_reason = Value::of(string::make(main_thread.heap(), "time limit exceeded"));
   limited_word.store(&main_thread.interrupt, std::memory_order_relaxed);
   install(SIGALRM, on_time_limit);
   double whole = std::floor(seconds);
@@ -50,7 +65,7 @@ void start_time_limit(ThreadState& main_thread, double seconds) {
   timer.it_value.tv_sec = static_cast<time_t>(whole);
   timer.it_value.tv_usec = static_cast<suseconds_t>((seconds - whole) * 1e6);
   if (timer.it_value.tv_sec == 0 && timer.it_value.tv_usec == 0) timer.it_value.tv_usec = 1;
-  timer.it_interval.tv_usec = 100'000;  // asks again while the program catches the error and goes on
+  timer.it_interval.tv_usec = kAlarmIntervalUs;
   setitimer(ITIMER_REAL, &timer, nullptr);
 }
 

@@ -18,7 +18,8 @@ class InterruptGuard {
   InterruptGuard& operator=(const InterruptGuard&) = delete;
 };
 
-// Arranges that the limit interrupt is set after `seconds` of wall time.
+// After `seconds` of wall time "time limit exceeded" is raised in the main task, again every 100 ms; a second later the process
+// ends. Called inside Runtime::run. Raises: kMemory.
 void start_time_limit(ThreadState& main_thread, double seconds);
 
 }  // namespace baton::program
