@@ -10,12 +10,33 @@
 namespace baton::compiler {
 namespace {
 
+// The memory of a syntax tree counts as the heap's while it exists.
+class CountedArena {
+ public:
+  explicit CountedArena(Heap& heap) : heap_(heap), arena_(count, this) {}
+  ~CountedArena() { heap_.remove_external(counted_); }
+  CountedArena(const CountedArena&) = delete;
+  CountedArena& operator=(const CountedArena&) = delete;
+  Arena& arena() { return arena_; }
+
+ private:
+  static void count(void* self, std::size_t bytes, std::size_t) {
+    auto* counted = static_cast<CountedArena*>(self);
+    counted->heap_.add_external(bytes);
+    counted->counted_ += bytes;
+  }
+
+  Heap& heap_;
+  std::size_t counted_ = 0;
+  Arena arena_;
+};
+
 void call_poll(void* context) { (*static_cast<const std::function<void()>*>(context))(); }
 
 }  // namespace
 
 Prototype* compile(Heap& heap, std::string_view text, std::string_view chunk_name, const CompileOptions& options) {
-  Arena arena;
+  CountedArena tree_memory(heap);
   syntax::ParseOptions parse_options;
   parse_options.hash_seed = heap.seed();
   if (options.poll) {
@@ -24,7 +45,7 @@ Prototype* compile(Heap& heap, std::string_view text, std::string_view chunk_nam
   }
   syntax::ParseResult tree;
   try {
-    tree = syntax::parse(text, chunk_name, arena, parse_options);
+    tree = syntax::parse(text, chunk_name, tree_memory.arena(), parse_options);
   } catch (const syntax::SyntaxError& error) {
     throw CompileError{error.message()};
   }

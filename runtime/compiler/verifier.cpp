@@ -92,7 +92,7 @@ bool is_back_edge(Opcode op) { return op == Opcode::kJumpBack || op == Opcode::k
 
 bool falls_through(Opcode op) {
   return op != Opcode::kJump && op != Opcode::kJumpBack && op != Opcode::kReturn && op != Opcode::kReturn0 &&
-         op != Opcode::kReturn1 && op != Opcode::kTailCall;
+         op != Opcode::kReturn1;
 }
 
 bool has_jump_offset(const OpcodeInfo& info) { return (info.flags & kOpJump) != 0 && info.form != InstructionForm::kA; }
@@ -213,6 +213,7 @@ void Verifier::calls() {
     case Opcode::kTailCall:
       registers(i.a, i.b);
       require(i.c <= 1, "a flag that is no flag");
+      open_results(i.a);
       break;
     case Opcode::kReturn:
       registers(i.a, i.b == 0 ? 0 : i.b - 1u);
