@@ -170,9 +170,7 @@ void push_loader(NativeCall& call) {
     else if (first.is_number()) tried.append("\n\t").append(vm::number_to_string(call.heap(), first)->view());
     call.set_size(list);
   }
-  // The list of what was tried may be longer than a formatted message.
-  std::string message = "module '" + std::string(call.arg(1).string()->view()) + "' not found:" + tried;
-  vm::raise_text(call.thread(), message);
+  call.error("module '%s' not found:%s", call.arg(1).string()->data(), tried.c_str());
 }
 
 int package_require(NativeCall& call) {
