@@ -24,17 +24,17 @@
 namespace baton::vm {
 namespace {
 
-// No hooks of `co` while it lives; the frame that runs a hook carries `marks`. Destructors run nothing
-// else, so an error of the hook passes through.
+// No hooks of `co` while it lives; the frame that runs a hook is marked. Destructors run nothing else,
+// so an error of the hook passes through.
 class HookRunning {
  public:
-  HookRunning(Coroutine* co, std::uint16_t marks) noexcept : co_(co), frame_(co->frame - co->frames), marks_(marks) {
+  explicit HookRunning(Coroutine* co) noexcept : co_(co), frame_(co->frame - co->frames) {
     co->hooks_allowed = false;
-    co->frame->flags |= marks_;
+    co->frame->flags |= kFrameHooked;
   }
   ~HookRunning() {
     co_->hooks_allowed = true;
-    co_->frames[frame_].flags &= static_cast<std::uint16_t>(~marks_);
+    co_->frames[frame_].flags &= static_cast<std::uint16_t>(~kFrameHooked);
   }
   HookRunning(const HookRunning&) = delete;
   HookRunning& operator=(const HookRunning&) = delete;
@@ -42,13 +42,12 @@ class HookRunning {
  private:
   Coroutine* co_;
   std::ptrdiff_t frame_;  // an index: frames may move
-  std::uint16_t marks_;
 };
 
-void fire(ThreadState& thread, std::string_view event, int line, std::uint16_t marks = kFrameHooked) {
+void fire(ThreadState& thread, std::string_view event, int line) {
   Coroutine* co = thread.current;
   if (!co->hooks_allowed || co->hook.is_nil()) return;
-  const HookRunning running(co, marks);
+  const HookRunning running(co);
   push(thread, co->hook);
   push(thread, Value::of(string::make(thread.heap(), event)));
   push(thread, line >= 0 ? Value::from(std::int64_t{line}) : Value());
@@ -87,7 +86,7 @@ void inherit_hook(Heap& heap, const Coroutine* creator, Coroutine* created) noex
 }
 
 void update_dispatch(ThreadState& thread) noexcept {
-  thread.dispatch = dispatch_table((thread.current->hook_mask & (kHookLine | kHookCount)) != 0);
+  thread.dispatch = dispatch_table(thread.current->hook_mask != 0);
 }
 
 void trace_instruction(ThreadState& thread, const Instruction* pc) {
@@ -110,8 +109,7 @@ void trace_instruction(ThreadState& thread, const Instruction* pc) {
 void hook_call(ThreadState& thread, bool is_tail) {
   Coroutine* co = thread.current;
   if ((co->hook_mask & kHookCall) == 0) return;
-  // Fresh until the hook has returned: debug.getinfo then tells about parameters.
-  fire(thread, is_tail ? "tail call" : "call", -1, kFrameHooked | kFrameFresh);
+  fire(thread, is_tail ? "tail call" : "call", -1);
 }
 
 void hook_return(ThreadState& thread) {

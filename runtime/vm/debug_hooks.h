@@ -1,9 +1,9 @@
 // Debug hooks (manual 6.10 debug.sethook): a function that runs at calls, returns, new lines, and
 // every so many instructions of one coroutine.
 //
-// How they are reached: while the running coroutine has a line or count hook, the interpreter uses
-// the traced dispatch table, whose every entry calls trace_instruction before the real handler;
-// call and return hooks are fired by the interpreter's slow paths of calls and returns.
+// How they are reached: while the running coroutine has a hook, the interpreter uses the traced
+// dispatch table, whose every entry asks for trace_instruction before the real handler, and for
+// hook_call before a function's first instruction; returns from traced functions take a slow path.
 //
 // Invariants
 //  - While a hook runs, no other hook of that coroutine does (Coroutine::hooks_allowed), and the frame
