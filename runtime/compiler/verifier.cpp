@@ -326,7 +326,8 @@ Range Verifier::written() const {
   switch (i.op) {
     case Opcode::kLoadNil: return {a, a + i.b};
     case Opcode::kSelf: return {a, a + 2};
-    case Opcode::kCall: return {a, p_.max_stack};
+    case Opcode::kCall:
+    case Opcode::kTailCall: return {a, p_.max_stack};
     case Opcode::kVararg: return {a, i.b == 0 ? p_.max_stack : a + i.b - 1u};
     case Opcode::kForPrepare:
     case Opcode::kForInPrepare: return {a, a + 4};
