@@ -13,6 +13,7 @@
 #include "all_modules.h"
 #include "host/load.h"
 #include "host/version.h"
+#include "package_lock.h"
 #include "package_search.h"
 #include "vm/call.h"
 #include "vm/native.h"
@@ -178,9 +179,14 @@ int package_require(NativeCall& call) {
   ThreadState& thread = call.thread();
   call.set_size(1);
   const Value loaded = native::get_field(thread, call.shared().registry, "_LOADED");
-  call.push(loaded);
+  call.push(loaded);  // slot 2
   const Value present = vm::index(thread, loaded, name);
   if (present.is_truthy()) return call.result(present);
+  ModuleLock lock(call, name);
+  if (lock.waited()) {
+    const Value by_others = vm::index(thread, loaded, name);
+    if (by_others.is_truthy()) return call.result(by_others);
+  }
   push_loader(call);
   int data = call.size();
   call.push(call.slot(data - 1));
