@@ -1,6 +1,6 @@
 // Stacks of coroutines: made small, doubled on demand, halved by the collector.
 //
-// A stack always has kStackReserve slots behind `stack_limit`; all slots outside [stack, top) are nil
+// A stack always has a few slots behind `stack_limit`; all slots outside [stack, top) are nil
 // when it is made and after each scan, so what a frame leaves unwritten is harmless (mark.cpp).
 // Moving a stack corrects what points into it: frames, open upvalues, `top`.
 #include "value/coroutine.h"
@@ -14,10 +14,10 @@ namespace baton::coroutine {
 
 namespace {
 
-constexpr std::uint32_t kFirstSlots = 64;   // with the reserve 320 slots, exactly a size class
-constexpr std::uint32_t kFirstFrames = 8;
+constexpr std::uint32_t kFirstSlots = 40;  // with the margin 64 slots, exactly a size class
+constexpr std::uint32_t kFirstFrames = 6;
 
-std::size_t bytes_for(std::uint32_t slots) noexcept { return (std::size_t{slots} + kStackReserve) * sizeof(Value); }
+std::size_t bytes_for(std::uint32_t slots) noexcept { return (std::size_t{slots} + reserve_of(slots)) * sizeof(Value); }
 
 std::uint32_t slots_of(const Coroutine* co) noexcept { return static_cast<std::uint32_t>(co->stack_limit - co->stack); }
 
@@ -26,9 +26,10 @@ void move_stack(Heap& heap, Coroutine* co, std::uint32_t slots) {
   Value* const old = co->stack;
   const std::size_t old_bytes = stack_bytes(co);
   auto* fresh = static_cast<Value*>(heap.allocate_buffer(bytes_for(slots)));
-  const std::size_t kept = std::min<std::size_t>(slots, slots_of(co)) + kStackReserve;
+  const std::size_t all = bytes_for(slots) / sizeof(Value);
+  const std::size_t kept = std::min<std::size_t>(all, old_bytes / sizeof(Value));
   for (std::size_t i = 0; i < kept; ++i) new (&fresh[i]) Value(old[i]);
-  for (std::size_t i = kept; i < std::size_t{slots} + kStackReserve; ++i) new (&fresh[i]) Value();
+  for (std::size_t i = kept; i < all; ++i) new (&fresh[i]) Value();
   for (CallFrame* frame = co->frames; frame <= co->frame; ++frame) {
     frame->base = fresh + (frame->base - old);
     frame->top = fresh + (frame->top - old);
@@ -75,7 +76,7 @@ Coroutine* make(Heap& heap) {
   auto* co = static_cast<Coroutine*>(h.allocate_cell(sizeof(Coroutine), ObjectKind::kCoroutine));
   initialise(h, co);
   auto* stack = static_cast<Value*>(h.allocate_buffer(bytes_for(kFirstSlots)));
-  for (std::uint32_t i = 0; i < kFirstSlots + kStackReserve; ++i) new (&stack[i]) Value();
+  for (std::uint32_t i = 0; i < kFirstSlots + kStackMargin; ++i) new (&stack[i]) Value();
   co->stack = stack;
   co->stack_limit = stack + kFirstSlots;
   co->top = stack + 1;  // slot 0 stands for the function of the sentinel frame

@@ -17,8 +17,8 @@
 //    whichever is higher.
 //  - Pointers into the stack are invalid after anything that may grow it: check_stack, a push past
 //    the checked room, a call. Growth fixes frames, open upvalues, `top`; natives keep indices.
-//  - kStackReserve slots behind stack_limit always exist: for handlers of "stack overflow" and for
-//    metamethod calls of a frame (operands are placed at its register end).
+//  - kStackMargin slots behind stack_limit always exist, for metamethod calls of a frame (operands are
+//    placed at its register end); kStackReserve behind large stacks, for handlers of "stack overflow".
 //  - A suspended coroutine is not scanned again while the collector marks, so whoever is about to
 //    run it calls coroutine::note_run first, and whoever else writes into its stack calls
 //    Heap::barrier_back.
@@ -35,7 +35,8 @@ namespace baton {
 struct ThreadState;
 
 inline constexpr std::uint32_t kMaxStackSlots = 1'000'000;
-inline constexpr std::uint32_t kStackReserve = 256;      // slots behind stack_limit
+inline constexpr std::uint32_t kStackMargin = 24;        // slots behind stack_limit of every stack
+inline constexpr std::uint32_t kStackReserve = 256;      // ... of stacks of at least half of kMaxStackSlots
 inline constexpr std::uint32_t kMinNativeSlots = 20;     // a native finds at least so many free slots
 inline constexpr int kMaxNesting = 200;                  // C levels: natives and parsers nested in one chain of resumes
 inline constexpr int kMultipleResults = -1;
@@ -112,6 +113,16 @@ struct Coroutine : TracedObject {  // `count`: unused
 };
 
 namespace coroutine {
+
+// Slots behind stack_limit of a stack of `slots` slots. Raises: nothing.
+constexpr std::uint32_t reserve_of(std::size_t slots) noexcept {
+  return slots >= kMaxStackSlots / 2 ? kStackReserve : kStackMargin;
+}
+
+// End of all slots of the stack. Raises: nothing.
+inline Value* stack_end(const Coroutine* co) noexcept {
+  return co->stack_limit + reserve_of(static_cast<std::size_t>(co->stack_limit - co->stack));
+}
 
 // A suspended coroutine with a small stack, the sentinel frame and no function. Raises: kMemory.
 Coroutine* make(Heap& heap);

@@ -46,6 +46,9 @@
 // cost a cache miss, a step is also limited in time: 300 us, or 800 us when the heap has grown by a
 // quarter since the start of the cycle. What it then does not do is left to the next steps.
 //
+// Memory freed by the sweeper moves the trigger down with it, so that sweeping does not stop the
+// steps. The next trigger counts from what survived: garbage made since the atomic phase is not in it.
+//
 // collectgarbage("collect") first finishes a cycle under way, whose idea of "dead" is older than the
 // call, and then runs a whole one: everything unreachable now is freed.
 #include "value/heap.h"
@@ -65,6 +68,7 @@ constexpr std::size_t kMinTrigger = 256 * 1024;  // below, a cycle costs more th
 constexpr std::size_t kAskAgainBytes = 4096;     // between two settings of the interrupt bit
 constexpr std::size_t kUnitBytes = 16;           // bytes allocated that count as one unit of debt
 constexpr std::size_t kSliceUnits = 2048;        // work between two looks at the clock
+constexpr std::size_t kSweepShare = 8;           // sweeping is in no hurry: an eighth of the work for each step
 constexpr std::uint64_t kStepLimitNs = 300'000;
 constexpr std::uint64_t kLateStepLimitNs = 800'000;
 
@@ -323,7 +327,6 @@ void Heap::Internals::end_cycle() noexcept {
   phase = CyclePhase::kPause;
   cycle_ended = true;
   ++cycles;
-  estimate = used();
   shrink_intern_table();
 }
 
@@ -368,7 +371,9 @@ void Heap::step() noexcept {
   const std::size_t basic = std::size_t{1} << h.step_size;
   const std::size_t debt = basic + (now > h.used_at_step && h.phase != CyclePhase::kPause ? now - h.used_at_step : 0);
   const bool is_late = h.phase != CyclePhase::kPause && now / 5 * 4 > h.used_at_start;
-  h.run_step(debt / kUnitBytes * static_cast<std::size_t>(h.step_multiplier | 1), is_late ? kLateStepLimitNs : kStepLimitNs);
+  std::size_t units = debt / kUnitBytes * static_cast<std::size_t>(h.step_multiplier | 1);
+  if (h.phase == CyclePhase::kSweep) units /= kSweepShare;
+  h.run_step(units, is_late ? kLateStepLimitNs : kStepLimitNs);
 }
 
 void Heap::collect() noexcept {

@@ -180,6 +180,19 @@ struct Heap::Internals {
   void visit_optional(Object* object) noexcept {
     if (object != nullptr) visit(object);
   }
+  // Like visit, but some visits later: the object is on its way into the cache meanwhile. `flush`
+  // makes up for all that was put off.
+  void visit_later(Object* object) noexcept {
+    __builtin_prefetch(object, 1);
+    Object*& place = ring[ring_position++ % kRingSize];
+    Object* due = place;
+    place = object;
+    if (due != nullptr && due->is_white()) mark(due);
+  }
+  void visit_later(const Value& v) noexcept {
+    if (v.is_heap()) visit_later(v.object);
+  }
+  void flush_ring() noexcept;
   void push_gray(TracedObject* object, TracedObject*& list) noexcept {
     object->mark &= static_cast<std::uint8_t>(~kMarkColours);
     object->gray_next = list;
@@ -221,12 +234,16 @@ struct Heap::Internals {
 
   // --- sweeping (sweep.cpp) ----------------------------------------------------------------------------
   void begin_sweep() noexcept;
+  // What was freed since `used_before` lowers estimate and trigger.
+  void note_swept(std::size_t used_before) noexcept;
   void sweep_page(Page* page) noexcept;
   // Sweeps the next page of the class. Returns: false if none is left.
   bool sweep_next_page(std::uint32_t index) noexcept;
   std::size_t sweep(std::size_t budget) noexcept;  // 0: all is swept
   void sweep_large(LargeHeader* header) noexcept;
   void free_contents(Object* object) noexcept;
+  // What free_contents of a dead object will touch is on its way into the cache.
+  void prefetch_contents(const Object* object, std::uint8_t dead) const noexcept;
   void free_coroutine(Coroutine* co) noexcept;
   void free_prototype(Prototype* p) noexcept;
   void free_everything() noexcept;
@@ -263,7 +280,7 @@ struct Heap::Internals {
   std::size_t limit = SIZE_MAX;
   std::size_t used_at_step = 0;  // bytes_used after the last step
   std::size_t used_at_start = 0; // ... at the start of the cycle
-  std::size_t estimate = 0;      // ... of what survived the last cycle
+  std::size_t estimate = 0;      // bytes of what survives the cycle: at the atomic phase, less what was swept since
   InterruptWord* interrupt = nullptr;
   int pause = 200;
   int step_multiplier = 100;
@@ -287,6 +304,9 @@ struct Heap::Internals {
   const Table* mode_metatable = nullptr;  // memo of weak_mode, within one slice of work
   std::uint32_t mode_memo = 0;
   PendingTable pending;
+  static constexpr std::uint32_t kRingSize = 16;
+  Object* ring[kRingSize] = {};        // visits put off, oldest at ring_position
+  std::uint32_t ring_position = 0;
 
   RootBase* roots = nullptr;
   PlainList<RootVisitor*> visitors;
@@ -349,7 +369,7 @@ inline void Heap::Internals::free_buffer(void* buffer, std::size_t bytes) noexce
 
 // Sizes of the parts of a coroutine.
 inline std::size_t stack_bytes(const Coroutine* co) noexcept {
-  return (static_cast<std::size_t>(co->stack_limit - co->stack) + kStackReserve) * sizeof(Value);
+  return static_cast<std::size_t>(coroutine::stack_end(co) - co->stack) * sizeof(Value);
 }
 inline std::size_t frames_bytes(const Coroutine* co) noexcept {
   return static_cast<std::size_t>(co->frames_limit - co->frames) * sizeof(CallFrame);

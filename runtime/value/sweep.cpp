@@ -17,13 +17,16 @@
 //     an allocation, and touch no value.
 //
 // Large objects lie in a list of their own, each from malloc, swept one by one after the pages.
+#include <algorithm>
+
 #include "value/heap_internals.h"
 
 namespace baton {
 
 namespace {
 
-constexpr std::size_t kLargeUnits = 32;  // cost of one large object
+constexpr std::size_t kLargeUnits = 32;     // cost of one large object
+constexpr std::uint32_t kLookAhead = 6;     // cells between freeing one and prefetching what another owns
 
 }  // namespace
 
@@ -88,7 +91,17 @@ void Heap::Internals::free_contents(Object* object) noexcept {
 // ---------------------------------------------------------------------------------------------------------------------
 // Pages
 
+void Heap::Internals::note_swept(std::size_t used_before) noexcept {
+  if (used() >= used_before) return;
+  const std::size_t freed = used_before - used();
+  estimate -= std::min(estimate, freed);
+  trigger -= std::min(trigger, freed);
+  remaining -= static_cast<std::ptrdiff_t>(freed);
+  accounted -= freed;
+}
+
 void Heap::Internals::begin_sweep() noexcept {
+  estimate = used();
   phase = CyclePhase::kSweep;
   sweep_class = 0;
   objects.begin_sweep();
@@ -96,9 +109,20 @@ void Heap::Internals::begin_sweep() noexcept {
   large = nullptr;
 }
 
+inline void Heap::Internals::prefetch_contents(const Object* object, std::uint8_t dead) const noexcept {
+  if ((object->mark & dead) == 0) return;
+  if (object->kind == ObjectKind::kTable) {
+    __builtin_prefetch(static_cast<const Table*>(object)->array, 1);
+    __builtin_prefetch(static_cast<const Table*>(object)->nodes, 1);
+  } else if (object->kind == ObjectKind::kShortString) {
+    __builtin_prefetch(&strings.buckets[static_cast<const String*>(object)->hash & strings.mask], 1);
+  }
+}
+
 void Heap::Internals::sweep_page(Page* page) noexcept {
   const std::uint8_t dead = other_white();
   const std::uint32_t cell_bytes = page->cell_bytes;
+  const std::size_t before = used();
   Cell* first = nullptr;
   Cell** link = &first;
   std::uint32_t used = 0;
@@ -112,6 +136,7 @@ void Heap::Internals::sweep_page(Page* page) noexcept {
         ++used;
         continue;
       }
+      if (i > kLookAhead) prefetch_contents(reinterpret_cast<Object*>(cell_address + kLookAhead * cell_bytes), dead);
       free_contents(object);
       reinterpret_cast<Cell*>(cell_address)->header = 0;
       Allocator::poison(cell_address, cell_bytes);
@@ -126,6 +151,7 @@ void Heap::Internals::sweep_page(Page* page) noexcept {
   page->used = used;
   discharge(static_cast<std::size_t>(freed) * cell_bytes);
   objects.finish_page(page);
+  note_swept(before);
 }
 
 bool Heap::Internals::sweep_next_page(std::uint32_t index) noexcept {
@@ -146,9 +172,11 @@ void Heap::Internals::sweep_large(LargeHeader* header) noexcept {
     large = header;
     return;
   }
+  const std::size_t before = used();
   free_contents(object);
   discharge(header->bytes);
   std::free(header);
+  note_swept(before);
 }
 
 std::size_t Heap::Internals::sweep(std::size_t budget) noexcept {

@@ -362,7 +362,7 @@ TEST_CASE("heap: stacks grow to the limit, keep their reserve, and shrink") {
   const std::size_t before = heap.bytes_used();
   for (int i = 0; i < 10; ++i) heap.collect();
   REQUIRE(heap.bytes_used() < before / 4);
-  for (const Value* slot = co->top; slot < co->stack_limit + kStackReserve; ++slot) REQUIRE(slot->is_nil());
+  for (const Value* slot = co->top; slot < coroutine::stack_end(co.get()); ++slot) REQUIRE(slot->is_nil());
   const std::ptrdiff_t depth = 100;
   while (co->frame - co->frames < depth) {
     if (co->frame + 1 == co->frames_limit) coroutine::grow_frames(heap, co.get());
