@@ -19,6 +19,7 @@
 
 #include <algorithm>
 
+#include "value/root.h"
 #include "value/string.h"
 #include "vm/call.h"
 #include "vm/native.h"
@@ -186,8 +187,11 @@ void safepoint(ThreadState& thread, SafepointKind kind) {
 }
 
 void run_finalizers(ThreadState& thread) {
+  // An error may be on its way in the interrupted code (a __close method runs because of it).
+  const Root<Value> error_in_flight(thread.heap(), thread.pending);
   unwind_abandoned_coroutines(thread);
   run_queued_finalizers(thread);
+  thread.pending = error_in_flight.value();
 }
 
 void collect_all(ThreadState& thread) {
