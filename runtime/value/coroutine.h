@@ -147,6 +147,15 @@ void grow_frames(Heap& heap, Coroutine* co);
 // Gives memory back that a past peak left over; called by the collector. Raises: nothing.
 void shrink_stack(Heap& heap, Coroutine* co) noexcept;
 
+// Whether natives have frames on the machine stack of a suspended coroutine: they own things that must be released by
+// unwinding. A suspension in an intrinsic leaves only the interpreter's frames there. Raises: nothing.
+inline bool has_native_frames(const Coroutine* co) noexcept {
+  for (const CallFrame* frame = co->frames + 1; frame <= co->frame; ++frame) {
+    if ((frame->flags & (kFrameNative | kFrameIntrinsic)) == kFrameNative) return true;
+  }
+  return false;
+}
+
 // Remembers `slot` as to-be-closed. Raises: kMemory.
 void push_to_be_closed(Heap& heap, Coroutine* co, Value* slot);
 

@@ -277,6 +277,10 @@ Coroutine* Heap::next_abandoned() noexcept {
   return internals_->abandoned.empty() ? nullptr : internals_->abandoned.pop();
 }
 
+void Heap::visit_coroutines(void (*visit)(void* context, Coroutine* co), void* context) noexcept {
+  for (Coroutine* co = internals_->coroutines; co != nullptr; co = co->all_next) visit(context, co);
+}
+
 bool Heap::has_abandoned() const noexcept { return !internals_->abandoned.empty(); }
 
 // ---------------------------------------------------------------------------------------------------------------------

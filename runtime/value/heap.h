@@ -123,6 +123,8 @@ class Heap {
   // unwinds them at a safepoint: the next such coroutine or null. Announced by kInterruptFinalize.
   Coroutine* next_abandoned() noexcept;
   bool has_abandoned() const noexcept;
+  // Calls `visit` for every coroutine, dead ones that were not swept yet included; it may not allocate.
+  void visit_coroutines(void (*visit)(void* context, Coroutine* co), void* context) noexcept;
 
   // --- collecting (only from safepoints) ---------------------------------------------------------
   // One bounded increment; clears the debt. Effects: may end a cycle and queue finalizers.

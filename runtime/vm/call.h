@@ -47,6 +47,10 @@ int yield(ThreadState& thread, int values);
 // Returns kError with the error value in thread.pending if it died with or closing raised an error.
 Status close_coroutine(ThreadState& thread, Coroutine* co);
 
+// Ends the machine stack of a suspended coroutine that nothing refers to any more: its natives are
+// unwound, nothing is closed. Takes: a coroutine of this native thread. Raises: nothing.
+void unwind_abandoned(ThreadState& thread, Coroutine* co);
+
 // Whether the running coroutine may yield (it is not a root).
 bool is_yieldable(ThreadState& thread) noexcept;
 

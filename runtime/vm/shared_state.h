@@ -49,6 +49,8 @@ struct SharedState final : RootVisitor {
   // fresh fiber that runs vm::coroutine_main) and returns when somebody switches back. Set by sched.
   // Raises: kMemory if no machine stack can be had. It touches neither statuses nor values.
   void (*switch_to)(ThreadState& thread, Coroutine* from, Coroutine* to) = nullptr;
+  // Gives back the machine stack of a suspended coroutine without machine frames of natives. Set by sched.
+  void (*drop_fiber)(ThreadState& thread, Coroutine* co) = nullptr;
 
   // warn(): receives pieces; default: stderr as lua does ("Lua warning: "). `to_continue`: more follow.
   void (*warn)(SharedState& shared, std::string_view piece, bool to_continue) = nullptr;

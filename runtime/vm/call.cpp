@@ -1,0 +1,251 @@
+// Calls from C++ and the unwinding of errors.
+//
+// An error travels in one of two ways and is handled in one place. A failing `error` or `assert`
+// returns kError with the value in thread.pending; everything else throws ScriptError. `run` is the
+// only function with a catch around the interpreter: it copies the error out, leaves the catch, and
+// then looks for the innermost pcall or xpcall among the frames of its own activation:
+//
+//   found      the message handler runs first, on top of the failing frames; then frames above the
+//              pcall are dropped, their variables closed, and pcall returns false and the error
+//   not found  run returns kError; vm::call throws on, through the native that called it, to the
+//              next activation, which finds all frames still in place; vm::protected_call stops it
+//
+// So no script code runs inside a catch, CallFrames survive C++ unwinding until somebody handles the
+// error, and a traceback made in a handler sees everything.
+//
+// Not enough memory: an instruction that fails to allocate has changed nothing (interpreter_macros.h,
+// rule 4). `run` collects in emergency mode and repeats it once; if it fails at once again, the
+// error is raised.
+#include "vm/call.h"
+
+#include <new>
+#include <optional>
+
+#include "value/closure.h"
+#include "vm/close.h"
+#include "vm/interpreter.h"
+#include "vm/native.h"
+#include "vm/operations.h"
+#include "vm/run.h"
+
+namespace baton::vm {
+namespace {
+
+struct Failure {
+  bool caught = false;
+  ScriptError error{ErrorId::kValue};
+};
+
+// What was repeated after an emergency collection, so that it is repeated only once.
+struct Retry {
+  const CallFrame* frame = nullptr;
+  const Instruction* pc = nullptr;
+};
+
+// The innermost protected frame at or above index `entry`, or null.
+CallFrame* find_protected(Coroutine* co, std::ptrdiff_t entry) noexcept {
+  for (CallFrame* frame = co->frame; frame >= co->frames + entry; --frame) {
+    if (frame->flags & kFrameProtected) return frame;
+  }
+  return nullptr;
+}
+
+// Ends thread.pending at a pcall of this activation, if there is one.
+Next recover(ThreadState& thread, std::ptrdiff_t entry) {
+  Coroutine* co = thread.current;
+  CallFrame* frame = find_protected(co, entry);
+  if (frame == nullptr) return Next::kError;
+  const std::ptrdiff_t index = frame - co->frames;
+  if (frame->flags & kFrameHandler) call_handler(thread, frame->base[0]);
+  co->frame = frame = co->frames + index;
+  frame->flags &= static_cast<std::uint16_t>(~kFrameProtected);
+  close_variables_failing(thread, frame->base);
+  frame = co->frames + index;
+  co->frame = frame;
+  Value* first = frame->base - 1;
+  first[0].set_boolean(false);
+  first[1] = thread.pending;
+  thread.pending.set_nil();
+  co->top = first + 2;
+  return finish_return(thread, first, 2);
+}
+
+// Whether the running instruction may be repeated after freeing memory.
+bool retry_after_collection(ThreadState& thread, Retry* last) {
+  Coroutine* co = thread.current;
+  const CallFrame* frame = co->frame;
+  if (!frame->is_script() || frame->pc == frame->base[-1].closure()->prototype->code.items) return false;
+  if (last->frame == frame && last->pc == frame->pc) return false;
+  *last = Retry{frame, frame->pc};
+  const bool open = (opcode_info(frame->pc[-1].op).flags & kOpOpen) != 0;
+  const std::ptrdiff_t top = co->top - co->stack;
+  if (!open || co->top < frame->top) co->top = frame->top;
+  thread.heap().collect_emergency();
+  if (open) co->top = co->stack + top;
+  co->frame->pc -= 1;
+  return true;
+}
+
+// One stretch of running: from the call or from where the frames say, to a Next or an exception.
+Next run_once(ThreadState& thread, Value* function, int arguments, int wanted, Failure* failure) {
+  try {
+    Next next = Next::kContinue;
+    if (function != nullptr) next = begin_call(thread, function, arguments, wanted, kFrameEntry);
+    return next == Next::kContinue ? execute(thread) : next;
+  } catch (const ScriptError& error) {
+    failure->caught = true;
+    failure->error = error;
+  } catch (const std::bad_alloc&) {
+    failure->caught = true;
+    failure->error = ScriptError(ErrorId::kMemory);
+  }
+  return Next::kError;
+}
+
+}  // namespace
+
+Next run(ThreadState& thread, Value* function, int arguments, int wanted) {
+  Coroutine* co = thread.current;
+  const std::ptrdiff_t entry = co->frame - co->frames + 1;
+  const std::int32_t nesting = co->nesting;
+  Retry retry;
+  for (;;) {
+    Failure failure;
+    Next next = run_once(thread, function, arguments, wanted, &failure);
+    function = nullptr;
+    if (next == Next::kExit) return next;
+    co->nesting = nesting;
+    if (failure.caught) {
+      const bool inside = co->frame >= co->frames + entry;
+      if (failure.error.id == ErrorId::kMemory && inside && retry_after_collection(thread, &retry)) continue;
+      thread.pending = error_value(thread, failure.error);
+    }
+    next = recover(thread, entry);
+    if (next != Next::kContinue) return next;
+  }
+}
+
+int call(ThreadState& thread, int arguments, int wanted) {
+  Coroutine* co = thread.current;
+  const std::ptrdiff_t slot = co->top - arguments - 1 - co->stack;
+  const NestingLevel level(co);
+  if (run(thread, co->stack + slot, arguments, wanted) != Next::kExit) throw ScriptError(thread.pending);
+  return static_cast<int>(co->top - (co->stack + slot));
+}
+
+namespace {
+
+// Restores the running coroutine to what it was before a protected call that failed.
+void unwind_to(ThreadState& thread, std::ptrdiff_t frame, std::ptrdiff_t slot, std::int32_t nesting) {
+  Coroutine* co = thread.current;
+  co->frame = co->frames + frame;
+  co->nesting = nesting;
+  close_variables_failing(thread, co->stack + slot);
+  co->frame = co->frames + frame;
+  co->top = co->stack + slot;
+}
+
+}  // namespace
+
+Status protected_call(ThreadState& thread, int arguments, int wanted, const Value& handler, int* result_count) {
+  Coroutine* co = thread.current;
+  const std::ptrdiff_t frame = co->frame - co->frames;
+  const std::ptrdiff_t slot = co->top - arguments - 1 - co->stack;
+  const std::int32_t nesting = co->nesting;
+  // Only natives pass a handler: their machine frames are unwound, so the root is always taken back.
+  std::optional<RootBase> rooted_handler;
+  if (!handler.is_nil()) rooted_handler.emplace(thread.heap(), handler);
+  if (nesting < kMaxNesting && !machine_stack_low(co)) {
+    ++co->nesting;
+    if (run(thread, co->stack + slot, arguments, wanted) == Next::kExit) {
+      co->nesting = nesting;
+      if (result_count != nullptr) *result_count = static_cast<int>(co->top - (co->stack + slot));
+      return Status::kOk;
+    }
+  } else {
+    thread.pending = error_value(thread, ScriptError(ErrorId::kMachineStackOverflow));
+  }
+  if (rooted_handler) call_handler(thread, rooted_handler->value());
+  unwind_to(thread, frame, slot, nesting);
+  if (result_count != nullptr) *result_count = 0;
+  return Status::kError;
+}
+
+Status protected_run(ThreadState& thread, void (*body)(ThreadState&, void*), void* context) {
+  Coroutine* co = thread.current;
+  const std::ptrdiff_t frame = co->frame - co->frames;
+  const std::ptrdiff_t slot = co->top - co->stack;
+  const std::int32_t nesting = co->nesting;
+  Failure failure;
+  try {
+    body(thread, context);
+  } catch (const ScriptError& error) {
+    failure.caught = true;
+    failure.error = error;
+  } catch (const std::bad_alloc&) {
+    failure.caught = true;
+    failure.error = ScriptError(ErrorId::kMemory);
+  }
+  if (!failure.caught) return Status::kOk;
+  thread.pending = error_value(thread, failure.error);
+  unwind_to(thread, frame, slot, nesting);
+  return Status::kError;
+}
+
+void push(ThreadState& thread, const Value& v) {
+  Coroutine* co = thread.current;
+  const Value copy = v;
+  coroutine::check_stack(thread.heap(), co, 1);
+  *co->top++ = copy;
+}
+
+namespace {
+
+struct HandlerCall {
+  Value handler;
+  Value error;
+  Value result;
+};
+
+void run_handler(ThreadState& thread, void* context) {
+  auto* handler_call = static_cast<HandlerCall*>(context);
+  Coroutine* co = thread.current;
+  co->top[0] = handler_call->handler;
+  co->top[1] = handler_call->error;
+  co->top += 2;
+  call(thread, 1, 1);
+  handler_call->result = *--co->top;
+}
+
+// Counts handlers while they run; they may use the stack's reserve.
+class HandlerDepth {
+ public:
+  explicit HandlerDepth(ThreadState& thread) noexcept : thread_(thread) { ++thread.handler_depth; }
+  ~HandlerDepth() { --thread_.handler_depth; }
+  HandlerDepth(const HandlerDepth&) = delete;
+  HandlerDepth& operator=(const HandlerDepth&) = delete;
+
+ private:
+  ThreadState& thread_;
+};
+
+}  // namespace
+
+void call_handler(ThreadState& thread, const Value& handler) {
+  constexpr int kMaxAttempts = 20;  // of a handler that fails: then the error is about that
+  const HandlerDepth depth(thread);
+  Coroutine* co = thread.current;
+  cover_frame(co);
+  HandlerCall handler_call{handler, thread.pending, Value()};
+  if (handler_call.error.is_string() && handler_call.error.string() == thread.shared.memory_error) return;
+  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+    if (protected_run(thread, run_handler, &handler_call) == Status::kOk) {
+      thread.pending = handler_call.result;
+      return;
+    }
+    handler_call.error = thread.pending;
+  }
+  thread.pending = error_value(thread, ScriptError(ErrorId::kErrorInErrorHandling));
+}
+
+}  // namespace baton::vm

@@ -1,0 +1,101 @@
+// Order and errors of closing, as manual 3.3.8 states them: reverse order of marking; each variable's
+// method is called once with the value and the error (nil on a normal exit); an error in a method
+// takes the place of the current one and the other variables are still closed.
+//
+// A variable leaves the pending list before its method runs, so an error inside cannot call it again.
+#include "vm/close.h"
+
+#include "value/closure.h"
+#include "vm/call.h"
+#include "vm/native.h"
+#include "vm/operations.h"
+#include "vm/traceback.h"
+
+namespace baton::vm {
+namespace {
+
+// The last pending variable at or above offset `level`, or null.
+Value* last_pending(Coroutine* co, std::ptrdiff_t level) noexcept {
+  if (co->to_be_closed_count == 0) return nullptr;
+  const std::uint32_t offset = co->to_be_closed[co->to_be_closed_count - 1];
+  return offset >= static_cast<std::size_t>(level) ? co->stack + offset : nullptr;
+}
+
+// Pushes method, value and error; the caller calls them.
+void push_method_call(ThreadState& thread, const Value& variable, const Value& error) {
+  Coroutine* co = thread.current;
+  const Value method = metamethod(thread.shared, variable, Metamethod::kClose);
+  coroutine::check_stack(thread.heap(), co, 3);
+  co->top[0] = method;
+  co->top[1] = variable;
+  co->top[2] = error;
+  co->top += 3;
+}
+
+Value take_pending(ThreadState& thread, Value* slot) noexcept {
+  Coroutine* co = thread.current;
+  const Value variable = *slot;
+  closure::close_upvalues(thread.heap(), co, slot);
+  --co->to_be_closed_count;
+  return variable;
+}
+
+struct MethodCall {
+  Value variable;
+  Value error;
+};
+
+void call_method(ThreadState& thread, void* context) {
+  const auto* call_it = static_cast<MethodCall*>(context);
+  push_method_call(thread, call_it->variable, call_it->error);
+  vm::call(thread, 2, 0);
+}
+
+// Closes everything from `level` on; `*failed` and thread.pending carry the current error.
+void close_protected(ThreadState& thread, Value* level, bool* failed) {
+  Coroutine* co = thread.current;
+  const std::ptrdiff_t offset = level - co->stack;
+  while (Value* slot = last_pending(co, offset)) {
+    co->top = slot + 1;
+    MethodCall method_call{take_pending(thread, slot), *failed ? thread.pending : Value()};
+    thread.pending.set_nil();
+    if (protected_run(thread, call_method, &method_call) == Status::kError) *failed = true;
+    else if (*failed) thread.pending = method_call.error;
+  }
+  closure::close_upvalues(thread.heap(), co, co->stack + offset);
+}
+
+}  // namespace
+
+void close_variables(ThreadState& thread, Value* level) {
+  Coroutine* co = thread.current;
+  const std::ptrdiff_t offset = level - co->stack;
+  while (Value* slot = last_pending(co, offset)) {
+    const Value variable = take_pending(thread, slot);
+    push_method_call(thread, variable, Value());
+    vm::call(thread, 2, 0);
+  }
+  closure::close_upvalues(thread.heap(), co, co->stack + offset);
+}
+
+void close_variables_failing(ThreadState& thread, Value* level) {
+  bool failed = true;
+  close_protected(thread, level, &failed);
+}
+
+void close_all_variables(ThreadState& thread, Value* level, bool* failed) {
+  *failed = false;
+  close_protected(thread, level, failed);
+}
+
+void raise_not_closable(ThreadState& thread, const Value* slot) {
+  const Coroutine* co = thread.current;
+  const CallFrame* frame = co->frame;
+  const Prototype* p = frame->base[-1].closure()->prototype;
+  const auto pc = static_cast<std::uint32_t>(frame->pc - p->code.items);
+  const String* name = prototype::local_name(p, static_cast<int>(slot - frame->base) + 1, pc);
+  std::string message = "variable '" + (name != nullptr ? std::string(name->view()) : std::string("?")) + "' got a non-closable value";
+  raise_text(thread, message);
+}
+
+}  // namespace baton::vm

@@ -1,0 +1,240 @@
+// Resuming, yielding, closing. Values and statuses change here; the machine stack changes in
+// SharedState::switch_to, which sched provides.
+//
+// Life of a coroutine: made suspended with its function on the stack; the first resume starts a fiber
+// that runs coroutine_main; `yield` parks it inside that fiber, wherever it is, also below natives;
+// it dies when the function returns or raises. Values travel as "the last transfer_count values" of
+// the stack that is being left, copied by the arriving side, so neither side needs the other's frame.
+//
+// Closing (manual 6.2, coroutine.close). Frames of the interpreter own nothing on the machine stack,
+// but natives' frames may: if there are any, the fiber is resumed once with `unwinding` set, the
+// pending switch throws ForcedUnwind, which no pcall sees, and the fiber ends. Then, if variables are
+// pending, a fresh fiber runs their __close in order (`closing` set; they cannot yield). A coroutine
+// found dead by the collector gets the same unwind, by its own thread, but closes nothing.
+//
+// C levels: `nesting` counts them along the whole chain of resumes; nesting_base is the resumers'
+// part, so a coroutine resumed from another depth keeps its own.
+#include <new>
+
+#include "value/closure.h"
+#include "vm/call.h"
+#include "vm/close.h"
+#include "vm/debug_hooks.h"
+#include "vm/native.h"
+#include "vm/operations.h"
+#include "vm/run.h"
+
+namespace baton::vm {
+namespace {
+
+// Moves the last `count` values of `from` to the top of `to`, which has room.
+void move_values(Coroutine* from, Coroutine* to, int count) noexcept {
+  const Value* source = from->top - count;
+  for (int i = 0; i < count; ++i) to->top[i] = source[i];
+  from->top -= count;
+  to->top += count;
+}
+
+// Makes `to` the running coroutine of the thread and switches to its machine stack.
+void transfer(ThreadState& thread, Coroutine* from, Coroutine* to) {
+  to->status = CoroutineStatus::kRunning;
+  thread.current = to;
+  coroutine::note_run(thread.heap(), to);
+  update_dispatch(thread);
+  thread.shared.switch_to(thread, from, to);
+}
+
+// What a coroutine must do after somebody switched back to it.
+void arrive(ThreadState& thread, Coroutine* co) {
+  thread.current = co;
+  co->status = CoroutineStatus::kRunning;
+  coroutine::note_run(thread.heap(), co);
+  update_dispatch(thread);
+}
+
+// Why `co` cannot be resumed, or null.
+const char* refusal(const ThreadState& thread, const Coroutine* co) noexcept {
+  if (co->status == CoroutineStatus::kDead) return "cannot resume dead coroutine";
+  if (co->status != CoroutineStatus::kSuspended) return "cannot resume non-suspended coroutine";
+  if (thread.current->nesting >= kMaxNesting) return "C stack overflow";
+  return nullptr;
+}
+
+ResumeResult refuse(ThreadState& thread, int arguments, int* count, std::string_view message) {
+  Coroutine* from = thread.current;
+  from->top -= arguments;
+  const Value text = Value::of(string::make(thread.heap(), message));
+  push(thread, text);
+  *count = 1;
+  return ResumeResult::kRefused;
+}
+
+// Switches to `co` and comes back when it yields or ends.
+void run_coroutine(ThreadState& thread, Coroutine* co) {
+  Coroutine* from = thread.current;
+  co->thread = &thread;
+  co->resumer = from;
+  const std::int32_t own = co->nesting - co->nesting_base;
+  co->nesting_base = from->nesting + 1;
+  co->nesting = co->nesting_base + own;
+  from->status = CoroutineStatus::kNormal;
+  try {
+    transfer(thread, from, co);
+  } catch (...) {  // no machine stack: nothing has happened yet
+    co->status = CoroutineStatus::kSuspended;
+    co->resumer = nullptr;
+    arrive(thread, from);
+    throw;
+  }
+  co->resumer = nullptr;
+  arrive(thread, from);
+}
+
+}  // namespace
+
+ResumeResult resume(ThreadState& thread, Coroutine* co, int arguments, int* count) {
+  Coroutine* from = thread.current;
+  if (const char* message = refusal(thread, co)) return refuse(thread, arguments, count, message);
+  if (co->thread != nullptr && co->thread != &thread) {
+    return refuse(thread, arguments, count, "cannot resume a coroutine of native thread '" + co->thread->name + "'");
+  }
+  coroutine::note_run(thread.heap(), co);
+  coroutine::check_stack(thread.heap(), co, static_cast<std::uint32_t>(arguments) + 1);
+  move_values(from, co, arguments);
+  co->transfer_count = arguments;
+  run_coroutine(thread, co);
+  if (co->status == CoroutineStatus::kDead && co->transfer_count < 0) {
+    push(thread, co->error);
+    *count = 1;
+    return ResumeResult::kFailed;
+  }
+  const int values = co->transfer_count;
+  if (static_cast<std::ptrdiff_t>(kMaxStackSlots) - (from->top - from->stack) <= values) {
+    co->top -= values;
+    return refuse(thread, 0, count, "too many results to resume");
+  }
+  coroutine::check_stack(thread.heap(), from, static_cast<std::uint32_t>(values) + 1);
+  move_values(co, from, values);
+  *count = values;
+  return co->status == CoroutineStatus::kDead ? ResumeResult::kReturned : ResumeResult::kYielded;
+}
+
+bool is_yieldable(ThreadState& thread) noexcept { return !thread.current->is_root && !thread.current->closing; }
+
+namespace {
+
+// Whether the running native is `yield` itself: its machine frames own nothing, so they may be dropped.
+bool is_plain_yield(const CallFrame* frame) noexcept {
+  return !frame->is_script() && frame->base[-1].is_native() && frame->base[-1].native()->intrinsic == Intrinsic::kCoroutineYield;
+}
+
+}  // namespace
+
+int yield(ThreadState& thread, int values) {
+  Coroutine* co = thread.current;
+  if (co->is_root) raise_text(thread, "attempt to yield from outside a coroutine");
+  if (co->closing) raise_text(thread, "attempt to yield across a C-call boundary");
+  co->transfer_count = values;
+  co->status = CoroutineStatus::kSuspended;
+  Coroutine* to = co->resumer;
+  if (is_plain_yield(co->frame)) co->frame->flags |= kFrameIntrinsic;
+  thread.shared.switch_to(thread, co, to);
+  if (BATON_UNLIKELY(co->unwinding)) throw ForcedUnwind{};
+  return co->transfer_count;
+}
+
+namespace {
+
+// Runs the coroutine's function; its results or its error are left as resume expects them.
+void run_body(ThreadState& thread, Coroutine* co) {
+  const int arguments = static_cast<int>(co->top - co->stack) - 2;
+  if (run(thread, co->stack + 1, arguments, kMultipleResults) == Next::kExit) {
+    co->transfer_count = static_cast<int>(co->top - (co->stack + 1));
+    return;
+  }
+  co->error = thread.pending;
+  thread.pending.set_nil();
+  cover_frame(co);
+  co->transfer_count = -1;
+}
+
+// coroutine.close of a coroutine with pending variables.
+void run_closing(ThreadState& thread, Coroutine* co) {
+  co->frame = co->frames;
+  bool failed = false;
+  const bool had_error = co->transfer_count < 0;
+  thread.pending = co->error;
+  if (had_error) close_variables_failing(thread, co->stack + 1);
+  else close_all_variables(thread, co->stack + 1, &failed);
+  if (had_error || failed) co->error = thread.pending;
+  thread.pending.set_nil();
+  co->transfer_count = had_error || failed ? -1 : 0;
+}
+
+}  // namespace
+
+void coroutine_main(ThreadState& thread) noexcept {
+  Coroutine* co = thread.current;
+  try {
+    if (co->closing) run_closing(thread, co);
+    else run_body(thread, co);
+  } catch (const ForcedUnwind&) {
+    co->transfer_count = 0;
+  } catch (const ScriptError& error) {
+    co->error = error.id == ErrorId::kValue ? error.value : Value::of(thread.shared.memory_error);
+    co->transfer_count = -1;
+  }
+  co->status = CoroutineStatus::kDead;
+}
+
+namespace {
+
+// Whether natives have frames on the machine stack of the suspended coroutine.
+bool has_machine_frames(const Coroutine* co) noexcept {
+  for (const CallFrame* frame = co->frames + 1; frame <= co->frame; ++frame) {
+    if ((frame->flags & (kFrameNative | kFrameIntrinsic)) == kFrameNative) return true;
+  }
+  return false;
+}
+
+// Ends the machine stack of a suspended coroutine.
+void end_fiber(ThreadState& thread, Coroutine* co) {
+  if (co->fiber == nullptr) return;
+  co->unwinding = true;
+  run_coroutine(thread, co);
+  co->unwinding = false;
+}
+
+}  // namespace
+
+void unwind_abandoned(ThreadState& thread, Coroutine* co) {
+  if (co->fiber == nullptr || co->status != CoroutineStatus::kSuspended) return;
+  co->to_be_closed_count = 0;  // an abandoned coroutine closes nothing (manual 3.3.8)
+  end_fiber(thread, co);
+  co->status = CoroutineStatus::kDead;
+}
+
+Status close_coroutine(ThreadState& thread, Coroutine* co) {
+  if (co->fiber != nullptr && co->status == CoroutineStatus::kSuspended) {
+    if (has_machine_frames(co) || thread.shared.drop_fiber == nullptr) end_fiber(thread, co);
+    else thread.shared.drop_fiber(thread, co);
+  }
+  coroutine::note_run(thread.heap(), co);
+  if (co->to_be_closed_count > 0) {
+    co->closing = true;
+    co->status = CoroutineStatus::kSuspended;
+    run_coroutine(thread, co);
+    co->closing = false;
+  }
+  closure::close_upvalues(thread.heap(), co, co->stack);
+  co->status = CoroutineStatus::kDead;
+  co->frame = co->frames;
+  co->top = co->stack + 1;
+  if (co->transfer_count >= 0) return Status::kOk;
+  thread.pending = co->error;
+  co->error.set_nil();
+  co->transfer_count = 0;
+  return Status::kError;
+}
+
+}  // namespace baton::vm

@@ -1,0 +1,51 @@
+// Pushing and popping call frames: what the interpreter's calls and returns, vm::call and the
+// unwinder share. Nothing here recurses into the interpreter; natives are called.
+//
+// A function that returns Next has left the coroutine's frames consistent:
+//   kContinue  the running frame is a script frame and its saved pc says where to go on
+//   kExit      the entry frame of this vm::run has returned; its results stand below `top`
+//   kError     ThreadState::pending holds an error; no frame was popped
+// Threading: the running native thread.
+#pragma once
+
+#include "value/closure.h"
+#include "value/coroutine.h"
+#include "vm/thread_state.h"
+
+namespace baton::vm {
+
+enum class [[nodiscard]] Next : int { kContinue = 0, kExit = 1, kError = 2 };
+
+// Calls the value in `*function` with the `arguments` values behind it (`top` need not be set). A
+// script function gets a frame; a native runs now; pcall and xpcall become frames and call on.
+// Takes: frame flags of the new frame (kFrameEntry, kFrameFinish, kFrameUnderIntrinsic).
+// Raises: kStackOverflow, kMachineStackOverflow, kMemory, what a native raises, "attempt to call ...".
+Next begin_call(ThreadState& thread, Value* function, int arguments, int wanted, std::uint16_t flags);
+
+// Makes room for a script function's frame at `function` and pushes it; missing parameters become
+// nil. Returns the new frame. Raises: kStackOverflow, kMemory.
+CallFrame* push_script_frame(ThreadState& thread, Value* function, int arguments, int wanted, std::uint16_t flags);
+
+// Returns from the running frame with `count` results that begin at `first`: moves them to where
+// the caller wants them, pops the frame and completes callers that are intrinsics or instructions.
+Next finish_return(ThreadState& thread, Value* first, int count);
+
+// Puts the __call metamethod of `*function` in front of it, so that the value becomes the first
+// argument. Returns where the function stands now. Raises: "attempt to call ...", kStackOverflow, kMemory.
+Value* insert_call_metamethod(ThreadState& thread, Value* function, int arguments);
+
+// Completes the instruction before frame->pc of the running script frame with the metamethod's
+// result, which stands at frame->top[0]. Raises: nothing.
+void finish_instruction(CallFrame* frame) noexcept;
+
+// The end of the live values of the running frame: its registers or its window. Raises: nothing.
+inline void cover_frame(Coroutine* co) noexcept {
+  if (co->frame->is_script() || co->top < co->frame->base) co->top = co->frame->top;
+}
+
+// Whether the machine stack of the running coroutine is too low for another native. Raises: nothing.
+inline bool machine_stack_low(const Coroutine* co) noexcept {
+  return BATON_UNLIKELY(static_cast<char*>(__builtin_frame_address(0)) < co->machine_stack_limit);
+}
+
+}  // namespace baton::vm

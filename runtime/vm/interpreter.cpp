@@ -1,0 +1,229 @@
+// Dispatch.
+//
+// Each opcode's body exists once, in handlers/*.inc. Where the compiler guarantees tail calls and a
+// calling convention without callee-saved registers (clang), a body becomes a function and the next
+// instruction is a tail call through the dispatch table: thread, pc, base, constants, table and the
+// instruction word stay in registers from handler to handler, and each handler is compiled by
+// itself, so one rare call in one handler spills nothing in another. Elsewhere (g++, sanitizers) the
+// bodies are labels of one function and the next instruction is a computed goto.
+//
+// There are two tables. In the plain one an opcode leads to its handler; in the traced one every
+// opcode leads to a handler that first does the work of hooks (and, later, of seeded switching) and
+// then continues with the plain one. So hooks cost nothing while there are none, and turning them
+// on is one store to ThreadState::dispatch, read whenever a frame is reloaded after a slow path.
+//
+// What is cached where: `pc` is saved to the frame before anything that may raise or look at frames;
+// `base` and `constants` are derived from the frame and never saved. Machine frames do not grow with
+// script calls: a call pushes a CallFrame and goes on in the same loop.
+//
+// Safepoints: back-edges (JumpBack, ForLoop, ForInLoop), entries of script functions and returns of
+// natives test one word. Everything between two of them is atomic for other native threads.
+#include "vm/interpreter.h"
+
+#include "base/number.h"
+#include "bytecode/instruction.h"
+#include "value/heap.h"
+#include "value/table.h"
+#include "vm/slow_paths.h"
+
+namespace baton::vm {
+namespace {
+
+#if BATON_TAIL_CALL_DISPATCH
+// The table's type would contain itself: handlers take it as a struct that is never defined.
+struct HandlerTable;
+using Handler = __attribute__((preserve_none)) Next (*)(ThreadState*, const Instruction*, Value*, const Value*,
+                                                        const HandlerTable*, std::uint64_t);
+#else
+using Handler = const void*;
+#endif
+
+inline std::uint64_t fetch(const Instruction* pc) noexcept {
+  std::uint64_t word;
+  __builtin_memcpy(&word, pc, sizeof word);
+  return word;
+}
+
+// The node of `key` if it has a value, looked for first where instruction pc[-1] last found it.
+BATON_ALWAYS_INLINE Value* find_field(Table* t, const String* key, const Instruction* pc, unsigned hint) noexcept {
+  Node* node = &t->nodes[hint & t->node_mask()];
+  if (BATON_LIKELY(node->key_bits == reinterpret_cast<std::uint64_t>(key) && node->key_tag == Tag::kShortString)) {
+    return BATON_LIKELY(!node->value().is_nil()) ? &node->value() : nullptr;
+  }
+  node = &t->nodes[key->hash & t->node_mask()];
+  for (;;) {
+    if (node->key_bits == reinterpret_cast<std::uint64_t>(key) && node->key_tag == Tag::kShortString) {
+      if (node->value().is_nil()) return nullptr;
+      const auto index = static_cast<std::size_t>(node - t->nodes);
+      const_cast<Instruction*>(pc)[-1].d = static_cast<std::uint16_t>(index);
+      return &node->value();
+    }
+    if (node->next == 0) return nullptr;
+    node += node->next;
+  }
+}
+
+// The field `key` found by following __index tables from `metatable` on; null if a function or
+// nothing decides (then the slow path does).
+inline const Value* find_inherited_by(const SharedState& shared, Table* metatable, const String* key) noexcept {
+  for (int loop = 0; loop < 100 && metatable != nullptr; ++loop) {
+    const Value& next = cached_metamethod(shared, metatable, Metamethod::kIndex);
+    if (!next.is_table()) return nullptr;
+    const Value* slot = table::get_short_string(next.table(), key);
+    if (!slot->is_nil()) return slot;
+    metatable = next.table()->metatable;
+  }
+  return nullptr;
+}
+
+inline const Value* find_inherited(const SharedState& shared, const Table* t, const String* key) noexcept {
+  if (t->metatable == nullptr) return &table::kAbsent;
+  return find_inherited_by(shared, t->metatable, key);
+}
+
+// Whether `slot` is one of the array part, where a nil may be overwritten in place.
+inline bool is_array_slot(const Table* t, const Value* slot) noexcept {
+  return static_cast<std::size_t>(slot - t->array) < t->array_size && t->array != nullptr;
+}
+
+// Equality with a constant: nil, boolean, number or string; never a metamethod.
+inline bool equal_constant(const Value& v, const Value& constant) noexcept {
+  if (v.tag != constant.tag) return v.is_number() && constant.is_number() && raw_equal(v, constant);
+  if (constant.is_float()) return v.number == constant.number;
+  if (constant.tag == Tag::kLongString) return raw_equal(v, constant);
+  return v.bits == constant.bits || static_cast<std::uint8_t>(v.tag) <= static_cast<std::uint8_t>(Tag::kTrue);
+}
+
+// The fast half of push_script_frame: room is there.
+BATON_ALWAYS_INLINE CallFrame* enter_script(ThreadState& thread, Value* function, int arguments, int wanted) {
+  Coroutine* co = thread.current;
+  const Prototype* p = function->closure()->prototype;
+  CallFrame* frame = co->frame + 1;
+  if (BATON_UNLIKELY(BATON_STRESS || co->stack_limit - function <= static_cast<std::ptrdiff_t>(p->max_stack) + 1 ||
+                     frame == co->frames_limit)) {
+    return push_script_frame(thread, function, arguments, wanted, 0);
+  }
+  for (int i = arguments; i < p->parameter_count; ++i) function[1 + i].set_nil();
+  frame->base = function + 1;
+  frame->pc = p->code.items;
+  frame->top = function + 1 + p->max_stack;
+  frame->flags = 0;
+  frame->wanted = wanted;
+  frame->vararg_count = static_cast<std::uint32_t>(arguments);
+  co->frame = frame;
+  return frame;
+}
+
+}  // namespace
+
+#include "vm/interpreter_macros.h"
+
+#if BATON_TAIL_CALL_DISPATCH
+
+#include "vm/handlers/load.inc"
+#include "vm/handlers/table.inc"
+#include "vm/handlers/arithmetic.inc"
+#include "vm/handlers/jump.inc"
+#include "vm/handlers/call.inc"
+
+namespace {
+
+constexpr Handler kPlainTable[256] = {
+#define BATON_OPCODE(name, form, a, b, c, flags, base, meaning) op_##name,
+#include "bytecode/opcodes.def"
+#undef BATON_OPCODE
+};
+
+BATON_OP(Traced) {
+  BATON_FRAME->pc = pc;
+  slow::trace(*thread, pc - 1);
+  BATON_RELOAD_BASE();
+  constants = base[-1].closure()->prototype->constants.items;
+  word = fetch(pc - 1);
+  dispatch = static_cast<const HandlerTable*>(thread->dispatch);
+  [[clang::musttail]] return kPlainTable[word & 0xFF](thread, pc, base, constants, dispatch, word);
+}
+
+constexpr Handler kTracedTable[256] = {
+#define BATON_OPCODE(name, form, a, b, c, flags, base, meaning) op_Traced,
+#include "bytecode/opcodes.def"
+#undef BATON_OPCODE
+};
+
+}  // namespace
+
+const void* dispatch_table(bool traced) noexcept { return traced ? kTracedTable : kPlainTable; }
+
+Next execute(ThreadState& state) {
+  ThreadState* thread = &state;
+  const Instruction* pc;
+  Value* base;
+  const Value* constants;
+  const HandlerTable* dispatch;
+  BATON_LOAD_FRAME();
+  const std::uint64_t word = fetch(pc++);
+  return BATON_HANDLER(dispatch, word)(thread, pc, base, constants, dispatch, word);
+}
+
+#else
+
+namespace {
+
+// The interpreter as one function. Called with a null thread it only publishes its label tables.
+Next interpret(ThreadState* thread, const void* const** plain_out, const void* const** traced_out) {
+  static const void* const kPlainTable[256] = {
+#define BATON_OPCODE(name, form, a, b, c, flags, base, meaning) &&label_##name,
+#include "bytecode/opcodes.def"
+#undef BATON_OPCODE
+  };
+  static const void* const kTracedTable[256] = {
+#define BATON_OPCODE(name, form, a, b, c, flags, base, meaning) &&label_Traced,
+#include "bytecode/opcodes.def"
+#undef BATON_OPCODE
+  };
+  if (thread == nullptr) {
+    *plain_out = kPlainTable;
+    *traced_out = kTracedTable;
+    return Next::kExit;
+  }
+  const Instruction* pc;
+  Value* base;
+  const Value* constants;
+  const Handler* dispatch;
+  std::uint64_t word;
+  BATON_RELOAD();
+
+#include "vm/handlers/load.inc"
+#include "vm/handlers/table.inc"
+#include "vm/handlers/arithmetic.inc"
+#include "vm/handlers/jump.inc"
+#include "vm/handlers/call.inc"
+
+label_Traced : {
+  BATON_FRAME->pc = pc;
+  slow::trace(*thread, pc - 1);
+  BATON_RELOAD_BASE();
+  constants = base[-1].closure()->prototype->constants.items;
+  word = fetch(pc - 1);
+  dispatch = static_cast<const Handler*>(thread->dispatch);
+  goto* const_cast<void*>(kPlainTable[word & 0xFF]);
+}
+}
+
+}  // namespace
+
+const void* dispatch_table(bool traced) noexcept {
+  struct Tables {
+    const void* const* plain;
+    const void* const* traced;
+    Tables() { (void)interpret(nullptr, &plain, &traced); }
+  };
+  static const Tables tables;
+  return traced ? tables.traced : tables.plain;
+}
+
+Next execute(ThreadState& state) { return interpret(&state, nullptr, nullptr); }
+
+#endif
+
+}  // namespace baton::vm

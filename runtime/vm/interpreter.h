@@ -1,0 +1,16 @@
+// The interpreter's entry points. The essay on dispatch heads interpreter.cpp.
+#pragma once
+
+#include "vm/frames.h"
+
+namespace baton::vm {
+
+// Runs script frames of the running coroutine until the entry frame returns (kExit) or an instruction
+// fails (kError). Takes: the running frame is a script frame; its pc and base are saved.
+// Raises: what natives and slow paths raise. Called by vm::run only.
+Next execute(ThreadState& thread);
+
+// The handler table to put into ThreadState::dispatch: plain, or traced for hooks and seeded switching.
+const void* dispatch_table(bool traced) noexcept;
+
+}  // namespace baton::vm

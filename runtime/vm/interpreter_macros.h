@@ -1,0 +1,104 @@
+// What opcode handlers are written with; included by interpreter.cpp only.
+//
+// Rules for handlers
+//  1. A body is BATON_OP(Name) { ... } and ends every path with one of BATON_NEXT, BATON_RESUME,
+//     BATON_RELOAD or a jump macro. It is a function where the compiler has guaranteed tail calls and
+//     a label elsewhere, so it uses no `return`, `break` out of itself or static data.
+//  2. `pc` already points behind the instruction. Operands: A, B, C, D, J, U, SB, SC; registers RA, RB,
+//     RC; constants KB, KC.
+//  3. Before anything that may raise, look at frames or reach a safepoint: BATON_SAVE. Afterwards base
+//     and pc may be stale: BATON_RELOAD (same thread, maybe another frame) or BATON_RELOAD_BASE (same
+//     frame for certain).
+//  4. An instruction allocates before it changes anything a script can see, so it can be repeated
+//     after an emergency collection.
+//  5. A store into a table is followed by the barrier; into a register by nothing.
+//  6. Bodies stay below 15 lines; what is rarely taken goes to slow_paths.
+#pragma once
+
+#define A (static_cast<unsigned>((word >> 8) & 0xFF))
+#define B (static_cast<unsigned>((word >> 16) & 0xFFFF))
+#define C (static_cast<unsigned>((word >> 32) & 0xFFFF))
+#define D (static_cast<unsigned>(word >> 48))
+#define J (static_cast<std::int32_t>(word >> 32))
+#define U (static_cast<std::uint32_t>(word >> 32))
+#define SB (static_cast<std::int16_t>(word >> 16))
+#define SC (static_cast<std::int16_t>(word >> 32))
+#define RA (base[A])
+#define RB (base[B])
+#define RC (base[C])
+#define KB (constants[B])
+#define KC (constants[C])
+
+#define BATON_FRAME (thread->current->frame)
+#define BATON_SAVE() (BATON_FRAME->pc = pc)
+#define BATON_RELOAD_BASE() (base = BATON_FRAME->base)
+
+// Loads the pinned state from the running frame, which is a script frame.
+#define BATON_LOAD_FRAME()                                        \
+  do {                                                            \
+    CallFrame* frame_ = BATON_FRAME;                              \
+    base = frame_->base;                                          \
+    pc = frame_->pc;                                              \
+    constants = base[-1].closure()->prototype->constants.items;   \
+    dispatch = static_cast<decltype(dispatch)>(thread->dispatch); \
+  } while (0)
+
+#if BATON_TAIL_CALL_DISPATCH
+
+#define BATON_OP_PARAMETERS                                                                    \
+  ThreadState *thread, const Instruction *pc, Value *base, const Value *constants, const HandlerTable *dispatch, std::uint64_t word
+#define BATON_HANDLER(table, word) (reinterpret_cast<const Handler*>(table)[(word) & 0xFF])
+#define BATON_OP(name) __attribute__((preserve_none)) static Next op_##name(BATON_OP_PARAMETERS)
+#define BATON_NEXT()                                                                           \
+  do {                                                                                         \
+    word = fetch(pc++);                                                                        \
+    [[clang::musttail]] return BATON_HANDLER(dispatch, word)(thread, pc, base, constants, dispatch, word); \
+  } while (0)
+#define BATON_LEAVE(next) return next
+
+#else
+
+#define BATON_OP(name) label_##name:
+#define BATON_NEXT()                          \
+  do {                                        \
+    word = fetch(pc++);                       \
+    goto* const_cast<void*>(dispatch[word & 0xFF]); \
+  } while (0)
+#define BATON_LEAVE(next) return next
+
+#endif
+
+// Goes on wherever the running frame says.
+#define BATON_RELOAD()  \
+  do {                  \
+    BATON_LOAD_FRAME(); \
+    BATON_NEXT();       \
+  } while (0)
+
+// After a slow path that returned a Next.
+#define BATON_RESUME(expression)                                   \
+  do {                                                             \
+    const Next next_ = (expression);                               \
+    if (BATON_UNLIKELY(next_ != Next::kContinue)) BATON_LEAVE(next_); \
+    BATON_RELOAD();                                                \
+  } while (0)
+
+// The poll of back-edges: `pc` is where to go on.
+#define BATON_POLL()                          \
+  do {                                        \
+    if (thread->interrupt.any()) {            \
+      BATON_SAVE();                           \
+      slow::safepoint(*thread, false);        \
+      BATON_LOAD_FRAME();                     \
+    }                                         \
+  } while (0)
+
+// After a return by the fast path: the caller is a script frame for certain and hooks did not change.
+#define BATON_RELOAD_SCRIPT()                                     \
+  do {                                                            \
+    CallFrame* frame_ = BATON_FRAME;                              \
+    base = frame_->base;                                          \
+    pc = frame_->pc;                                              \
+    constants = base[-1].closure()->prototype->constants.items;   \
+    BATON_NEXT();                                                 \
+  } while (0)

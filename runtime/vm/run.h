@@ -1,0 +1,32 @@
+// The loop around the interpreter that turns exceptions and failed instructions into unwinding.
+#pragma once
+
+#include "vm/frames.h"
+
+namespace baton::vm {
+
+// Calls the value at `function` with the arguments behind it and runs until it returns. Returns kExit
+// (results at the function's slot, up to `top`) or kError (thread.pending; frames are left as they
+// were at the error, for tracebacks and handlers). Raises: ForcedUnwind only.
+Next run(ThreadState& thread, Value* function, int arguments, int wanted);
+
+// Calls the message handler of an xpcall with thread.pending, frames still as at the error; its
+// result replaces thread.pending. Raises: ForcedUnwind only.
+void call_handler(ThreadState& thread, const Value& handler);
+
+// Counts a C level for its lifetime. Raises: kMachineStackOverflow.
+class NestingLevel {
+ public:
+  explicit NestingLevel(Coroutine* co) : co_(co) {
+    if (BATON_UNLIKELY(co->nesting >= kMaxNesting) || machine_stack_low(co)) raise(ErrorId::kMachineStackOverflow);
+    ++co->nesting;
+  }
+  ~NestingLevel() { --co_->nesting; }
+  NestingLevel(const NestingLevel&) = delete;
+  NestingLevel& operator=(const NestingLevel&) = delete;
+
+ private:
+  Coroutine* co_;
+};
+
+}  // namespace baton::vm

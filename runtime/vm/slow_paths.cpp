@@ -1,0 +1,409 @@
+#include "vm/slow_paths.h"
+
+#include "base/number.h"
+#include "value/table.h"
+#include "vm/close.h"
+#include "vm/debug_hooks.h"
+#include "vm/native.h"
+#include "vm/safepoint.h"
+
+namespace baton::vm::slow {
+namespace {
+
+constexpr int kMaxMetamethodChain = 2000;
+
+// Calls the metamethod `function` with operands on behalf of the running instruction. The operands
+// go behind the frame's registers, into the reserve at worst.
+Next call_metamethod(ThreadState& thread, const Value& function, const Value& a, const Value& b, const Value* c) {
+  Coroutine* co = thread.current;
+  Value* slot = co->frame->top;
+  slot[0] = function;
+  slot[1] = a;
+  slot[2] = b;
+  if (c != nullptr) slot[3] = *c;
+  if (c != nullptr) return begin_call(thread, slot, 3, 0, 0);
+  return begin_call(thread, slot, 2, 1, kFrameFinish);
+}
+
+Next binary_metamethod(ThreadState& thread, Metamethod which, const Value& a, const Value& b, bool* found) {
+  const Value* function = &metamethod(thread.shared, a, which);
+  if (function->is_nil()) function = &metamethod(thread.shared, b, which);
+  *found = !function->is_nil();
+  if (!*found) return Next::kContinue;
+  return call_metamethod(thread, *function, a, b, nullptr);
+}
+
+}  // namespace
+
+Next get(ThreadState& thread, int destination, const Value& object, const Value& key) {
+  const Value* at = &object;
+  Value holder;
+  for (int loop = 0; loop < kMaxMetamethodChain; ++loop) {
+    const Value* method;
+    if (at->is_table()) {
+      const Value* slot = table::get(at->table(), key);
+      if (slot->is_nil()) {
+        method = &cached_metamethod(thread.shared, at->table()->metatable, Metamethod::kIndex);
+        if (!method->is_nil()) slot = nullptr;
+      }
+      if (slot != nullptr) {
+        thread.current->frame->base[destination] = *slot;
+        return Next::kContinue;
+      }
+    } else {
+      method = &metamethod(thread.shared, *at, Metamethod::kIndex);
+      if (method->is_nil()) raise_type(thread, *at, "index");
+    }
+    if (method->is_function()) return call_metamethod(thread, *method, *at, key, nullptr);
+    holder = *method;
+    at = &holder;
+  }
+  raise_text(thread, "'__index' chain too long; possibly a loop");
+}
+
+Next set(ThreadState& thread, const Value& object, const Value& key, const Value& value) {
+  const Value* at = &object;
+  Value holder;
+  for (int loop = 0; loop < kMaxMetamethodChain; ++loop) {
+    const Value* method;
+    if (at->is_table()) {
+      Table* t = at->table();
+      const Value* slot = table::get(t, key);
+      method = slot->is_nil() ? &cached_metamethod(thread.shared, t->metatable, Metamethod::kNewIndex) : &table::kAbsent;
+      if (method->is_nil()) {
+        table::set(thread.heap(), t, key, value);
+        return Next::kContinue;
+      }
+    } else {
+      method = &metamethod(thread.shared, *at, Metamethod::kNewIndex);
+      if (method->is_nil()) raise_type(thread, *at, "index");
+    }
+    if (method->is_function()) return call_metamethod(thread, *method, *at, key, &value);
+    holder = *method;
+    at = &holder;
+  }
+  raise_text(thread, "'__newindex' chain too long; possibly a loop");
+}
+
+Next arithmetic(ThreadState& thread, Operator op, int destination, const Value& b, const Value& c) {
+  Value result;
+  switch (raw_arithmetic(op, b, c, result)) {
+    case ArithmeticStatus::kDone:
+      thread.current->frame->base[destination] = result;
+      return Next::kContinue;
+    case ArithmeticStatus::kDivideByZero: raise_text(thread, "attempt to perform 'n//0'");
+    case ArithmeticStatus::kModuloByZero: raise_text(thread, "attempt to perform 'n%%0'");
+    default: break;
+  }
+  bool found;
+  const Next next = binary_metamethod(thread, metamethod_of(op), b, c, &found);
+  if (!found) raise_arithmetic(thread, op, b, c);
+  return next;
+}
+
+Next arithmetic_constant(ThreadState& thread, Operator op, const Instruction& i, const Value& b, const Value& c) {
+  if (i.d == 1) return arithmetic(thread, op, i.a, c, b);
+  if (i.d == 2) return arithmetic(thread, Operator::kSubtract, i.a, b, Value::from(-c.integer));
+  return arithmetic(thread, op, i.a, b, c);
+}
+
+Next length(ThreadState& thread, int destination, const Value& operand) {
+  Value* base = thread.current->frame->base;
+  const Value* method;
+  if (operand.is_table()) {
+    method = &cached_metamethod(thread.shared, operand.table()->metatable, Metamethod::kLength);
+    if (method->is_nil()) {
+      base[destination] = Value::from(static_cast<std::int64_t>(table::length(operand.table())));
+      return Next::kContinue;
+    }
+  } else {
+    if (operand.is_string()) {
+      base[destination] = Value::from(static_cast<std::int64_t>(operand.string()->length));
+      return Next::kContinue;
+    }
+    method = &metamethod(thread.shared, operand, Metamethod::kLength);
+    if (method->is_nil()) raise_type(thread, operand, "get length of");
+  }
+  return call_metamethod(thread, *method, operand, operand, nullptr);
+}
+
+Next equal(ThreadState& thread, const Value& a, const Value& b, bool* done, bool* result) {
+  *done = true;
+  *result = raw_equal(a, b);
+  if (*result || a.tag != b.tag || !(a.is_table() || a.is_userdata())) return Next::kContinue;
+  bool found;
+  const Next next = binary_metamethod(thread, Metamethod::kEqual, a, b, &found);
+  *done = !found;
+  return next;
+}
+
+namespace {
+
+// Strings by collation; anything else by metamethod.
+Next order(ThreadState& thread, const Value& a, const Value& b, Metamethod which, bool* done, bool* result) {
+  *done = true;
+  if (a.is_string() && b.is_string()) {
+    const int order = string::compare(a.string(), b.string());
+    *result = which == Metamethod::kLess ? order < 0 : order <= 0;
+    return Next::kContinue;
+  }
+  bool found;
+  const Next next = binary_metamethod(thread, which, a, b, &found);
+  if (!found) raise_order(thread, a, b);
+  *done = false;
+  return next;
+}
+
+}  // namespace
+
+Next less(ThreadState& thread, const Value& a, const Value& b, bool* done, bool* result) {
+  if (a.is_number() && b.is_number()) {
+    *done = true;
+    *result = vm::less(thread, a, b);
+    return Next::kContinue;
+  }
+  return order(thread, a, b, Metamethod::kLess, done, result);
+}
+
+Next less_equal(ThreadState& thread, const Value& a, const Value& b, bool* done, bool* result) {
+  if (a.is_number() && b.is_number()) {
+    *done = true;
+    *result = vm::less_equal(thread, a, b);
+    return Next::kContinue;
+  }
+  return order(thread, a, b, Metamethod::kLessEqual, done, result);
+}
+
+void concat(ThreadState& thread, int destination, int first, int count) {
+  Coroutine* co = thread.current;
+  co->top = co->frame->base + first + count;
+  vm::concat(thread, count);
+  co->frame->base[destination] = co->top[-1];
+}
+
+namespace {
+
+bool for_number(const Value& v, double* number) noexcept {
+  if (v.is_float()) *number = v.number;
+  else if (v.is_integer()) *number = static_cast<double>(v.integer);
+  else return false;
+  return true;
+}
+
+// The integer limit of a loop with integer start and step, clipped. Returns false if it runs no time.
+bool integer_limit(ThreadState& thread, const Value& limit, std::int64_t start, std::int64_t step, std::int64_t* result) {
+  if (limit.is_integer()) {
+    *result = limit.integer;
+  } else {
+    double number;
+    if (!for_number(limit, &number)) raise_for(thread, limit, "limit");
+    if (number != number) return false;
+    const double whole = step < 0 ? __builtin_ceil(number) : __builtin_floor(number);
+    if (number::fits_integer(whole)) *result = static_cast<std::int64_t>(whole);
+    else if (number > 0) *result = INT64_MAX;
+    else *result = INT64_MIN;
+    if (number > 0 && step < 0 && !number::fits_integer(whole)) return false;
+    if (number < 0 && step > 0 && !number::fits_integer(whole)) return false;
+  }
+  return step > 0 ? start <= *result : start >= *result;
+}
+
+bool prepare_integer_for(ThreadState& thread, Value* ra) {
+  const std::int64_t start = ra[0].integer;
+  const std::int64_t step = ra[2].integer;
+  std::int64_t limit;
+  if (step == 0) raise_text(thread, "'for' step is zero");
+  if (!integer_limit(thread, ra[1], start, step, &limit)) return false;
+  std::uint64_t count;
+  if (step > 0) {
+    count = static_cast<std::uint64_t>(limit) - static_cast<std::uint64_t>(start);
+    if (step != 1) count /= static_cast<std::uint64_t>(step);
+  } else {
+    count = static_cast<std::uint64_t>(start) - static_cast<std::uint64_t>(limit);
+    count /= static_cast<std::uint64_t>(-(step + 1)) + 1;
+  }
+  ra[1].set_integer(static_cast<std::int64_t>(count));
+  ra[3].set_integer(start);
+  return true;
+}
+
+}  // namespace
+
+bool prepare_for(ThreadState& thread, int a) {
+  Value* ra = thread.current->frame->base + a;
+  if (ra[0].is_integer() && ra[2].is_integer()) return prepare_integer_for(thread, ra);
+  double start, limit, step;
+  if (!for_number(ra[1], &limit)) raise_for(thread, ra[1], "limit");
+  if (!for_number(ra[2], &step)) raise_for(thread, ra[2], "step");
+  if (!for_number(ra[0], &start)) raise_for(thread, ra[0], "initial value");
+  if (step == 0) raise_text(thread, "'for' step is zero");
+  if (step > 0 ? !(start <= limit) : !(limit <= start)) return false;
+  ra[0].set_float(start);
+  ra[1].set_float(limit);
+  ra[2].set_float(step);
+  ra[3].set_float(start);
+  return true;
+}
+
+bool step_float_for(Value* ra) noexcept {
+  const double step = ra[2].number;
+  const double index = ra[0].number + step;
+  if (step > 0 ? !(index <= ra[1].number) : !(ra[1].number <= index)) return false;
+  ra[0].set_float(index);
+  ra[3].set_float(index);
+  return true;
+}
+
+void set_list(ThreadState& thread, int a, int count, std::uint32_t start) {
+  Coroutine* co = thread.current;
+  const Value* ra = co->frame->base + a;
+  if (count < 0) count = static_cast<int>(co->top - ra) - 1;
+  Table* t = ra->table();
+  Heap& heap = thread.heap();
+  if (start + count > t->array_size) table::resize(heap, t, start + count, t->node_mask() == 0 ? 0 : t->node_mask() + 1);
+  for (int i = 1; i <= count; ++i) {
+    t->array[start + i - 1] = ra[i];
+    heap.barrier_back(t, ra[i]);
+  }
+}
+
+void new_table(ThreadState& thread, int destination, std::uint32_t array_slots, std::uint32_t hash_entries) {
+  Table* t = table::make(thread.heap(), array_slots, hash_entries);
+  thread.current->frame->base[destination] = Value::of(t);
+}
+
+void make_closure(ThreadState& thread, int destination, std::uint32_t index) {
+  Coroutine* co = thread.current;
+  Closure* outer = co->frame->base[-1].closure();
+  Prototype* p = outer->prototype->prototypes[index];
+  Heap& heap = thread.heap();
+  // The upvalues come first: find_open may run out of memory and the instruction is then repeated.
+  for (std::uint32_t i = 0; i < p->upvalues.size; ++i) {
+    if (p->upvalues[i].in_stack) (void)closure::find_open(heap, co, co->frame->base + p->upvalues[i].index);
+  }
+  Closure* made = closure::make(heap, p);
+  for (std::uint32_t i = 0; i < p->upvalues.size; ++i) {
+    const UpvalueDescription& d = p->upvalues[i];
+    made->upvalues()[i] = d.in_stack ? closure::find_open(heap, co, co->frame->base + d.index) : outer->upvalues()[d.index];
+    heap.barrier(made, made->upvalues()[i]);
+  }
+  co->frame->base[destination] = Value::of(made);
+}
+
+void prepare_varargs(ThreadState& thread) {
+  Coroutine* co = thread.current;
+  CallFrame* frame = co->frame;
+  const Prototype* p = frame->base[-1].closure()->prototype;
+  const int arguments = static_cast<int>(frame->vararg_count);
+  const int parameters = p->parameter_count;
+  const int given = arguments > parameters ? arguments : parameters;
+  co->top = frame->base + given;
+  if (co->stack_limit - co->top <= static_cast<std::ptrdiff_t>(p->max_stack) + 1) {
+    coroutine::grow_stack(thread.heap(), co, p->max_stack + 1u);
+    frame = co->frame;
+  }
+  Value* old = frame->base;
+  Value* fresh = old + given;  // copy of the function
+  fresh[0] = old[-1];
+  for (int i = 0; i < parameters; ++i) {
+    fresh[1 + i] = old[i];
+    old[i].set_nil();
+  }
+  frame->base = fresh + 1;
+  frame->top = frame->base + p->max_stack;
+  frame->vararg_count = static_cast<std::uint32_t>(given - parameters);
+}
+
+void get_varargs(ThreadState& thread, int a, int wanted) {
+  Coroutine* co = thread.current;
+  CallFrame* frame = co->frame;
+  const int extra = static_cast<int>(frame->vararg_count);
+  const bool open = wanted < 0;
+  if (open) wanted = extra;
+  if (frame->base + a + wanted > co->stack_limit) {
+    co->top = frame->base + a;
+    coroutine::grow_stack(thread.heap(), co, static_cast<std::uint32_t>(wanted) + 1);
+    frame = co->frame;
+  }
+  Value* ra = frame->base + a;
+  const Value* source = frame->base - 1 - extra;
+  const int copied = extra < wanted ? extra : wanted;
+  for (int i = 0; i < copied; ++i) ra[i] = source[i];
+  for (int i = copied; i < wanted; ++i) ra[i].set_nil();
+  if (open) co->top = ra + wanted;
+}
+
+void close(ThreadState& thread, int a) {
+  Coroutine* co = thread.current;
+  co->top = co->frame->top;
+  close_variables(thread, co->frame->base + a);
+}
+
+Value* close_for_return(ThreadState& thread, int a, int count) {
+  Coroutine* co = thread.current;
+  Value* first = co->frame->base + a;
+  if (co->to_be_closed_count == 0 || co->stack + co->to_be_closed[co->to_be_closed_count - 1] < co->frame->base) {
+    closure::close_upvalues(thread.heap(), co, co->frame->base);
+    return first;
+  }
+  co->top = first + count;
+  if (co->top < co->frame->top) co->top = co->frame->top;
+  const std::ptrdiff_t offset = first - co->stack;
+  close_variables(thread, co->frame->base);
+  return co->stack + offset;
+}
+
+void mark_to_be_closed(ThreadState& thread, int a) {
+  Coroutine* co = thread.current;
+  Value* slot = co->frame->base + a;
+  if (slot->is_falsy()) return;
+  if (metamethod(thread.shared, *slot, Metamethod::kClose).is_nil()) raise_not_closable(thread, slot);
+  coroutine::push_to_be_closed(thread.heap(), co, slot);
+}
+
+Next tail_call(ThreadState& thread, int a, int arguments) {
+  Coroutine* co = thread.current;
+  CallFrame* frame = co->frame;
+  Value* function = frame->base + a;
+  while (!function->is_function()) {
+    function = insert_call_metamethod(thread, function, arguments++);
+    frame = co->frame;
+  }
+  // A native cannot replace the frame: it runs like any call and the Return behind the instruction returns its results.
+  if (function->is_native()) return begin_call(thread, function, arguments, kMultipleResults, 0);
+  const Prototype* own = frame->base[-1].closure()->prototype;
+  Value* target = own->is_vararg ? frame->base - 1 - (frame->vararg_count + own->parameter_count + 1) : frame->base - 1;
+  const std::uint16_t kept = frame->flags & (kFrameEntry | kFrameFinish | kFrameUnderIntrinsic);
+  const int wanted = frame->wanted;
+  for (int i = 0; i <= arguments; ++i) target[i] = function[i];
+  --co->frame;
+  push_script_frame(thread, target, arguments, wanted, kept | kFrameTailCall);
+  return Next::kContinue;
+}
+
+void safepoint(ThreadState& thread, bool open) {
+  Coroutine* co = thread.current;
+  const std::ptrdiff_t top = co->top - co->stack;
+  if (!open || co->top < co->frame->top) co->top = co->frame->top;
+  vm::safepoint(thread, SafepointKind::kBackEdge);
+  if (open) co->top = co->stack + top;
+}
+
+void trace(ThreadState& thread, const Instruction* pc) {
+  Coroutine* co = thread.current;
+  CallFrame* frame = co->frame;
+  frame->pc = pc + 1;
+  const std::ptrdiff_t top = co->top - co->stack;
+  const OpcodeInfo& info = opcode_info(pc->op);
+  const bool open = (info.flags & kOpOpen) != 0;
+  if (!open || co->top < frame->top) co->top = frame->top;
+  if ((co->hook_mask & kHookCall) && pc == frame->base[-1].closure()->prototype->code.items && !(frame->flags & kFrameFresh)) {
+    frame->flags |= kFrameFresh;
+    hook_call(thread, (frame->flags & kFrameTailCall) != 0);
+  }
+  if (co->hook_mask & (kHookLine | kHookCount)) trace_instruction(thread, pc);
+  if (co->hook_mask & kHookReturn) co->frame->flags |= kFrameFresh;  // so that the return takes the slow path
+  if (open) co->top = co->stack + top;
+}
+
+}  // namespace baton::vm::slow
