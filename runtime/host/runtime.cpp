@@ -1,35 +1,29 @@
 // Essay: the life of a runtime.
 //
-//   constructor   SharedState, then the main ThreadState with its root coroutine; the thread attaches to the GIL, opens the
-//                 libraries and releases the GIL again.
+//   constructor   SharedState, then the group of native threads, which takes the calling thread in as the main one; it opens
+//                 the libraries and releases the GIL again.
 //   run           acquires the GIL, runs C++ code protected on the root coroutine (it loads and calls script functions, which
 //                 may wait: the root is the body of the main thread's root task), releases the GIL.
-//   close         still on the root coroutine: to-be-closed variables that an error or os.exit left open, then every finalizer
+//   wait          the program's end: until all native threads but daemons have ended.
+//   close         daemons are stopped; then, still on the root coroutine: to-be-closed variables that an error or os.exit left open, then every finalizer
 //                 once, in reverse order of marking. Objects that finalizers make are freed without being finalized.
-//   destructor    close, detach, then the heap is freed at once.
-//
-// The scheduler plugs in at two points: attach (the native thread's scheduler object, fibers through SharedState::switch_to)
-// and detach. Everything between them is the same with and without it.
+//   destructor    close, detach, then the heap is freed at once. If a daemon is stuck in a system call, nothing is freed.
 #include "host/runtime.h"
 
 #include <sys/random.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <new>
 
-#include "sync/os_thread.h"
 #include "value/coroutine.h"
 #include "vm/call.h"
+#include "vm/debug_hooks.h"
 #include "vm/operations.h"
 #include "vm/safepoint.h"
 
 namespace baton::host {
 namespace {
-
-// Bytes at the low end of the native stack that natives of unknown depth and the system's own calls may use.
-constexpr std::size_t kNativeStackHeadRoom = 256 * 1024;
 
 std::uint64_t random_seed(const RuntimeOptions& options) {
   if (options.seed != 0) return options.seed;
@@ -87,63 +81,50 @@ std::string figures_line(const GilFigures& figures, const char* name) {
 
 Runtime::Runtime(const RuntimeOptions& options) {
   shared_ = std::make_unique<SharedState>(random_seed(options));
-  thread_ = std::make_unique<ThreadState>(*shared_);
   shared_->name = options.name;
   shared_->host = this;
   if (options.memory_limit != SIZE_MAX) shared_->heap.set_limit(options.memory_limit);
   if (options.switch_interval_s > 0) {
     shared_->gil.set_switch_interval_ns(static_cast<std::int64_t>(options.switch_interval_s * 1e9));
   }
-  attach();
+  threads_ = std::make_unique<sched::ThreadGroup>(*shared_, "main");
   Opening opening{&options};
   if (run(open_libraries, &opening) != Status::kOk) {
-    detach();
+    threads_->detach_main();
+    shared_.reset();
     throw ScriptError(ErrorId::kMemory);
   }
 }
 
 Runtime::~Runtime() {
   close();
-  detach();
+  if (leaks_) {
+    (void)shared_.release();
+    (void)threads_.release();
+    return;
+  }
+  threads_->detach_main();
+  shared_.reset();  // its heap gives machine stacks back to the thread group
 }
 
-void Runtime::attach() {
-  thread_->id = 1;
-  thread_->name = "main";
-  thread_->gil_slot = shared_->gil.attach(thread_->name, &thread_->interrupt);
-  if (thread_->gil_slot == nullptr) throw std::bad_alloc();
-  shared_->gil.acquire(thread_->gil_slot);
-  shared_->heap.attach_interrupt(&thread_->interrupt);
-  Coroutine* root = coroutine::make(shared_->heap);
-  root->is_root = true;
-  root->status = CoroutineStatus::kRunning;
-  root->thread = thread_.get();
-  root->machine_stack_limit = reinterpret_cast<char*>(current_native_stack().low) + kNativeStackHeadRoom;
-  thread_->root = thread_->current = root;
-  shared_->main_thread = thread_.get();
-  shared_->threads.push_back(thread_.get());
-  shared_->gil.release(thread_->gil_slot);
-}
+Status Runtime::run(void (*body)(ThreadState& thread, void* context), void* context) { return threads_->run_main(body, context); }
 
-void Runtime::detach() {
-  shared_->gil.acquire(thread_->gil_slot);
-  std::erase(shared_->threads, thread_.get());
-  shared_->gil.release(thread_->gil_slot);
-  shared_->gil.detach(thread_->gil_slot);
-}
-
-Status Runtime::run(void (*body)(ThreadState& thread, void* context), void* context) {
-  shared_->gil.acquire(thread_->gil_slot);
-  Status status = vm::protected_run(*thread_, body, context);
-  shared_->gil.release(thread_->gil_slot);
-  return status;
+Status Runtime::wait_for_threads() {
+  return run([](ThreadState& thread, void*) { sched::group_of(thread.shared).wait_for_threads(); }, nullptr);
 }
 
 void Runtime::close() {
   if (closed_) return;
   closed_ = true;
-  (void)run([](ThreadState& thread, void*) { close_state(thread); }, nullptr);
+  leaks_ = !threads_->stop_threads();
+  (void)run([](ThreadState& thread, void*) {
+    close_state(thread);
+    sched::group_of(thread.shared).unwind_coroutines(thread);
+  }, nullptr);
+  if (leaks_) shared_->gil.acquire(main_thread().gil_slot);  // for ever
 }
+
+void interrupt(ThreadState& thread, std::uint32_t reasons) noexcept { sched::interrupt(thread, reasons); }
 
 void close_state(ThreadState& thread) {
   close_root_variables(thread);
