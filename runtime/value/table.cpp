@@ -215,12 +215,11 @@ void extend_array(Heap& heap, Table* t, std::uint32_t slots) {
   heap.internals().table_rebuilt(t);
 }
 
-// Moves what lies in the nodes but belongs to the array slots from `first` (0-based) on.
-void gather_from_nodes(Table* t, std::uint32_t first) noexcept {
+// Moves what lies in the nodes but belongs to the array slots, which were just added.
+void gather_from_nodes(Table* t) noexcept {
   Node* const end = t->nodes + node_count(t);
   for (Node* node = t->nodes; node < end; ++node) {
     if (node->key_tag != Tag::kInteger || !is_array_index(t, static_cast<std::int64_t>(node->key_bits))) continue;
-    BATON_DCHECK(node->key_bits > first);
     t->array[node->key_bits - 1] = node->value();
     node->value().set_nil();
     node->key_tag = Tag::kDeadKey;
@@ -229,9 +228,8 @@ void gather_from_nodes(Table* t, std::uint32_t first) noexcept {
 }
 
 void grow_array(Heap& heap, Table* t, std::uint32_t slots) {
-  const std::uint32_t old = t->array_size;
   extend_array(heap, t, slots);
-  gather_from_nodes(t, old);
+  gather_from_nodes(t);
 }
 
 // Gives both parts new sizes; there is room for every entry. Raises: kMemory, nothing changed then.
