@@ -23,6 +23,7 @@
 
 #include "value/closure.h"
 #include "vm/close.h"
+#include "vm/debug_hooks.h"
 #include "vm/interpreter.h"
 #include "vm/native.h"
 #include "vm/operations.h"
@@ -108,6 +109,7 @@ Next run(ThreadState& thread, Value* function, int arguments, int wanted) {
   Coroutine* co = thread.current;
   const std::ptrdiff_t entry = co->frame - co->frames + 1;
   const std::int32_t nesting = co->nesting;
+  if (BATON_UNLIKELY(thread.dispatch == nullptr)) update_dispatch(thread);  // a thread's first call
   Retry retry;
   for (;;) {
     Failure failure;
