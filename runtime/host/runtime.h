@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 
+#include "sched/thread_group.h"
 #include "vm/thread_state.h"
 
 namespace baton::host {
@@ -34,24 +35,35 @@ class Runtime {
   Runtime& operator=(const Runtime&) = delete;
 
   SharedState& shared() noexcept { return *shared_; }
-  ThreadState& main_thread() noexcept { return *thread_; }
+  ThreadState& main_thread() noexcept { return threads_->main_thread(); }
 
-  // Runs `body(thread, context)` on the main thread's root coroutine, holding the GIL. What it pushed is dropped.
+  // Runs `body(thread, context)` on the main thread's root coroutine, on a fiber, holding the GIL. What it pushed is dropped.
   // Returns: kError if it raised; the error value is then in main_thread().pending until the next run.
   Status run(void (*body)(ThreadState& thread, void* context), void* context);
 
-  // Closes what is still open on the root coroutine, runs all finalizers; nothing but the destructor may follow.
+  // The end of a program: waits for all native threads but daemons.
+  // Returns: kError if the wait was interrupted or cancelled; the error value is then in main_thread().pending.
+  Status wait_for_threads();
+
+  // Stops daemons, closes what is still open on the root coroutine, runs all finalizers; nothing but the destructor may
+  // follow. Prints errors of native threads that nobody has taken.
   // Effects: an error in a finalizer is a warning. Idempotent.
   void close();
 
+  // Native threads that failed with an error that nobody took, until now: such a program has failed. Final after `close`.
+  int uncollected_errors() const noexcept { return threads_->reported_errors(); }
+
  private:
-  void attach();
-  void detach();
+  void leak() noexcept;
 
   std::unique_ptr<SharedState> shared_;
-  std::unique_ptr<ThreadState> thread_;  // ends before what it refers to
+  std::unique_ptr<sched::ThreadGroup> threads_;
   bool closed_ = false;
+  bool leaks_ = false;  // a native thread is stuck in the operating system and may come back
 };
+
+// Sets `reasons` in the thread's interrupt word and ends its present wait, if it waits. Any thread, also a signal handler.
+void interrupt(ThreadState& thread, std::uint32_t reasons) noexcept;
 
 // os.exit(code, true) and the end of the program: closes the root coroutine's pending to-be-closed variables and runs all
 // finalizers, from wherever the running thread is. The process is about to exit: nothing is freed. Raises: nothing.

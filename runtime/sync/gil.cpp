@@ -247,6 +247,10 @@ bool Gil::hand_over(GilSlot* slot) noexcept {
   BATON_DCHECK(held_by(slot));
   mutex_.lock();
   if (slot->interrupt != nullptr) slot->interrupt->take(kInterruptGilDrop);
+  if (slot->hold_depth > 0) {  // stays asked, so that nobody's timer rings again
+    mutex_.unlock();
+    return false;
+  }
   slot->asked = false;
   Wakes wakes;
   GilSlot* next = heir();
@@ -290,6 +294,12 @@ bool Gil::switch_now(GilSlot* slot) noexcept {
   wake(wakes);
   wait(slot, deadline, false);
   return true;
+}
+
+void Gil::end_hold(GilSlot* slot) noexcept {
+  if (--slot->hold_depth > 0) return;
+  Locked locked(mutex_);
+  if (slot->asked && slot->interrupt != nullptr) slot->interrupt->set(kInterruptGilDrop);
 }
 
 // ---- waiting ----
@@ -510,6 +520,22 @@ GilFigures Gil::figures_of(const GilSlot& slot, std::int64_t now_ns) const {
   result.waiting = slot.waiting;
   result.holding = held_by(&slot);
   return result;
+}
+
+// Waits and regions that are under way are counted from now on; their ends correct the figures by the whole duration, so
+// their beginnings are moved. A region's end is computed by its own thread: `released_ns` starts below zero for it.
+void Gil::reset_figures() noexcept {
+  Locked locked(mutex_);
+  std::int64_t now = monotonic_ns();
+  gone_ = GilFigures{};
+  for (GilSlot* slot = slots_; slot != nullptr; slot = slot->next_slot) {
+    for (auto* figure : {&slot->switches, &slot->forced, &slot->voluntary}) figure->store(0, std::memory_order_relaxed);
+    for (auto* figure : {&slot->waited_ns, &slot->longest_ns}) figure->store(0, std::memory_order_relaxed);
+    std::int64_t released_at = slot->released_at_ns.load(std::memory_order_relaxed);
+    slot->released_ns.store(released_at != 0 ? released_at - now : 0, std::memory_order_relaxed);
+    if (slot->waiting) slot->wait_began_ns = now;
+    slot->attached_at_ns = now;
+  }
 }
 
 GilFigures Gil::totals() noexcept {

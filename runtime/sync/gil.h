@@ -45,6 +45,7 @@ struct alignas(kCacheLineBytes) GilSlot {
   bool asked = false;                // holder: kInterruptGilDrop was set for this turn
   bool waiting = false;
   bool attached = false;
+  int hold_depth = 0;       // owner: open Gil::hold; asked meanwhile, it keeps the lock
   std::atomic<bool> contended{false};  // holder: turn_began_ns is set. Read by the owner without the mutex
 
   // Figures. Written by one thread at a time, read by anybody.
@@ -129,6 +130,11 @@ class Gil {
     return hand_over(slot);
   }
 
+  // From now on `slot`, the holder, is asked in vain, until `end_hold` as often. It may still release the lock itself.
+  void begin_hold(GilSlot* slot) noexcept { ++slot->hold_depth; }
+  // Ends one hold; what was asked meanwhile is asked again. Raises: nothing.
+  void end_hold(GilSlot* slot) noexcept;
+
   // Whether `slot` holds the lock. Exact for the calling thread's slot.
   bool held_by(const GilSlot* slot) const noexcept {
     return (word_.load(std::memory_order_relaxed) & ~kWaiters) == bits_of(slot);
@@ -150,6 +156,9 @@ class Gil {
 
   // How long a thread whose turn is near looks for it before it sleeps; 0: never. Default: 20 us, or 0 on one processor.
   void set_spin_ns(std::int64_t spin_ns) noexcept { spin_ns_.store(spin_ns, std::memory_order_relaxed); }
+
+  // All figures begin anew, as if every thread had been attached just now. Callers hold the lock.
+  void reset_figures() noexcept;
 
   // Sums over all threads that are or were attached.
   GilFigures totals() noexcept;

@@ -29,9 +29,14 @@ int run(const Options& options, int argc, char* const* argv) {
   Program program{options, argc, argv};
   Status status = runtime.run(run_program, &program);
   if (status != Status::kOk) print_message(host::pending_report(runtime.main_thread()));
+  if (runtime.wait_for_threads() != Status::kOk) {
+    print_message(host::pending_report(runtime.main_thread()));
+    status = Status::kError;
+  }
   runtime.close();
   if (options.gil_stats) std::fputs(host::gil_report(runtime.shared()).c_str(), stderr);
-  return status == Status::kOk && program.succeeded ? EXIT_SUCCESS : EXIT_FAILURE;
+  bool succeeded = status == Status::kOk && program.succeeded && runtime.uncollected_errors() == 0;
+  return succeeded ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int start(int argc, char* const* argv) {

@@ -14,8 +14,8 @@ namespace baton::program {
 namespace {
 
 // What the handlers reach. A signal belongs to the process, so this is the one place where a global is right.
-std::atomic<InterruptWord*> interrupted_word{nullptr};
-std::atomic<InterruptWord*> limited_word{nullptr};
+std::atomic<ThreadState*> interrupted_thread{nullptr};
+std::atomic<ThreadState*> limited_thread{nullptr};
 std::atomic<int> alarms{0};
 
 constexpr suseconds_t kAlarmIntervalUs = 100'000;
@@ -23,7 +23,7 @@ constexpr int kAlarmsOfGrace = 10;
 
 extern "C" void on_interrupt(int signal_number) {
   std::signal(signal_number, SIG_DFL);
-  if (InterruptWord* word = interrupted_word.load(std::memory_order_relaxed)) word->set(kInterruptSignal);
+  if (ThreadState* thread = interrupted_thread.load(std::memory_order_relaxed)) host::interrupt(*thread, kInterruptSignal);
 }
 
 // The first alarms raise an error in the main task; a program that catches it for longer than the grace period is ended.
@@ -33,7 +33,7 @@ extern "C" void on_time_limit(int) {
     [[maybe_unused]] ssize_t written = write(STDERR_FILENO, kMessage, sizeof kMessage - 1);
     _exit(EXIT_FAILURE);
   }
-  if (InterruptWord* word = limited_word.load(std::memory_order_relaxed)) word->set(kInterruptCancel);
+  if (ThreadState* thread = limited_thread.load(std::memory_order_relaxed)) host::interrupt(*thread, kInterruptCancel);
 }
 
 void install(int signal_number, void (*handler)(int)) {
@@ -47,18 +47,18 @@ void install(int signal_number, void (*handler)(int)) {
 }  // namespace
 
 InterruptGuard::InterruptGuard(ThreadState& main_thread) {
-  interrupted_word.store(&main_thread.interrupt, std::memory_order_relaxed);
+  interrupted_thread.store(&main_thread, std::memory_order_relaxed);
   install(SIGINT, on_interrupt);
 }
 
 InterruptGuard::~InterruptGuard() {
   install(SIGINT, SIG_DFL);
-  interrupted_word.store(nullptr, std::memory_order_relaxed);
+  interrupted_thread.store(nullptr, std::memory_order_relaxed);
 }
 
 void start_time_limit(ThreadState& main_thread, double seconds) {
   main_thread.cancel_reason = Value::of(string::make(main_thread.heap(), "time limit exceeded"));
-  limited_word.store(&main_thread.interrupt, std::memory_order_relaxed);
+  limited_thread.store(&main_thread, std::memory_order_relaxed);
   install(SIGALRM, on_time_limit);
   double whole = std::floor(seconds);
   itimerval timer = {};

@@ -1,7 +1,8 @@
 // Interrupting the program from outside: SIGINT, and the limit of --max-time.
 //
-// Invariant: handlers do nothing but set bits of the main thread's interrupt word; the second SIGINT finds the system's
-// default action and ends the process. The library underneath installs no handlers: these belong to the program.
+// Invariant: handlers do nothing but interrupt the main thread (a bit in its word, the end of its wait); the second SIGINT
+// finds the system's default action and ends the process. The library underneath installs no handlers: these belong to the
+// program.
 // Owner: the program, one at a time in a process. Threading: set up by the main thread; handlers run anywhere.
 #pragma once
 

@@ -1,0 +1,126 @@
+// How coroutines get onto machine stacks.
+//
+// A resume or a yield is one switch between two Fibers, and nothing else: statuses, values and the running coroutine are
+// vm's affair. The first switch to a coroutine takes a stack from the pool, writes the record to its top, and enters
+// `run_coroutine` below it:
+//
+//     top   +---------------------+
+//           | Fiber (the record)  |
+//           | frames of natives   |   grows down
+//           | ...                 |
+//           | low_limit           |   a native called below it raises "stack overflow"
+//     low   +---------------------+
+//
+// When the body ends, `run_coroutine` returns the resumer's context as the place to go and its own record as the message.
+// The message is null in all other switches; so the arriving side knows with one comparison that a fiber has ended, and
+// frees it: by then nothing runs on that stack. The resumer of an ended coroutine is still in `resumer`, which vm clears
+// after the arrival.
+//
+// What a stack costs. A stack is 256 KiB of addresses of which two pages are touched as a rule: the heap is charged for
+// them when the coroutine starts and credited when its stack goes back, so the memory cap and the pace of the collector
+// count machine stacks. If the heap is at its cap or the system gives no more, pooled stacks are unmapped and the attempt
+// is repeated once; then it is "not enough memory", an ordinary script error of the resume.
+//
+// A dead coroutine's stack comes back from the sweeper (`release_from_sweep`), inside some allocation. Only stacks without
+// frames of natives get there: the heap keeps the others alive until their owner has unwound them.
+//
+// Once per collection cycle the pool measures and unmaps what is idle. The heap announces cycles by asking its root
+// visitors; since that happens in a pause, the work itself is put off to the next start or end of a coroutine.
+#include "sched/fibers.h"
+
+#include <new>
+
+#include "fiber/context_inline.h"
+#include "sched/native_thread.h"
+#include "sched/thread_group.h"
+#include "vm/call.h"
+
+namespace baton::sched {
+namespace {
+
+constexpr std::size_t kTouchedBytes = 8 * 1024;  // pages that a started coroutine occupies, as a rule
+constexpr std::size_t kSlabsMeasuredPerCycle = 4;
+constexpr std::size_t kRecordBytes = (sizeof(Fiber) + 63) / 64 * 64;
+
+Fiber* fiber_of(const Coroutine* co) noexcept { return static_cast<Fiber*>(co->fiber); }
+
+// The body of every coroutine's fiber.
+Departure run_coroutine(FiberContext& self, Arrival) noexcept {
+  Fiber& fiber = reinterpret_cast<Fiber&>(self);
+  vm::coroutine_main(fiber.owner->state());
+  return {&fiber_of(fiber.coroutine->resumer)->context, &fiber};
+}
+
+void release_from_sweep(void* context, Coroutine* co) {
+  static_cast<Fibers*>(context)->release(fiber_of(co));
+}
+
+}  // namespace
+
+Fibers::Fibers(Heap& heap) : heap_(heap) {
+  heap.add_root_visitor(this);
+  heap.set_fiber_release(release_from_sweep, this);
+}
+
+FiberStack Fibers::take_stack() {
+  heap_.add_external(kTouchedBytes);
+  FiberStack stack = pool_.take();
+  if (BATON_UNLIKELY(!stack)) {
+    pool_.release_unused();
+    stack = pool_.take();
+  }
+  if (BATON_UNLIKELY(!stack)) {
+    heap_.remove_external(kTouchedBytes);
+    raise(ErrorId::kMemory);
+  }
+  return stack;
+}
+
+Fiber* Fibers::start(NativeThread& owner, Coroutine* co, FiberEntry entry) {
+  if (BATON_UNLIKELY(tidy_due_)) tidy();
+  const FiberStack stack = take_stack();
+  auto* fiber = new (stack.top - kRecordBytes) Fiber;
+  fiber->stack = stack;
+  fiber->coroutine = co;
+  fiber->owner = &owner;
+  make_fiber(fiber->context, stack.low, stack.top - kRecordBytes, entry);
+  co->fiber = fiber;
+  co->machine_stack_limit = reinterpret_cast<char*>(stack.low_limit);
+  owner.count_fiber(1);
+  return fiber;
+}
+
+void Fibers::release(Fiber* fiber) noexcept {
+  Coroutine* co = fiber->coroutine;
+  co->fiber = nullptr;
+  co->thread = nullptr;
+  co->machine_stack_limit = nullptr;
+  fiber->owner->count_fiber(-1);
+  discard_fiber(fiber->context);
+  const FiberStack stack = fiber->stack;
+  pool_.give_back(stack);
+  heap_.remove_external(kTouchedBytes);
+  if (BATON_UNLIKELY(tidy_due_)) tidy();
+}
+
+void Fibers::tidy() noexcept {
+  tidy_due_ = false;
+  pool_.tidy(kSlabsMeasuredPerCycle);
+}
+
+void switch_coroutines(ThreadState& thread, Coroutine* from, Coroutine* to) {
+  Fiber* target = fiber_of(to);
+  if (target == nullptr) {
+    target = group_of(thread.shared).fibers().start(native_thread_of(thread), to, run_coroutine);
+  }
+  const Arrival arrival = switch_to_inline(fiber_of(from)->context, target->context, nullptr);
+  if (arrival.message != nullptr) {
+    group_of(thread.shared).fibers().release(static_cast<Fiber*>(arrival.message));
+  }
+}
+
+void drop_fiber(ThreadState& thread, Coroutine* co) noexcept {
+  if (co->fiber != nullptr) group_of(thread.shared).fibers().release(fiber_of(co));
+}
+
+}  // namespace baton::sched

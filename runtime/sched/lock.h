@@ -1,0 +1,42 @@
+// A lock between native threads: first come, first served, owned by the thread that acquired it.
+//
+// Invariant: whoever waits gets the lock from the hands of the holder, in the order of arrival; while somebody waits it is
+// never free. `serial` numbers acquisitions, so that a guard releases only what it acquired.
+// Owner: the script object around it. Threading: under the GIL.
+#pragma once
+
+#include <cstdint>
+
+#include "sched/wait.h"
+
+namespace baton::sched {
+
+class Lock {
+ public:
+  Lock() noexcept = default;
+  Lock(const Lock&) = delete;
+  Lock& operator=(const Lock&) = delete;
+
+  bool is_locked() const noexcept { return holder_ != 0; }
+  bool is_held_by(const ThreadState& thread) const noexcept { return holder_ == thread.id; }
+  std::uint64_t serial() const noexcept { return serial_; }
+
+  // Takes the lock if it is free. Returns: whether the thread has it. Raises: nothing.
+  bool try_acquire(ThreadState& thread) noexcept;
+
+  // Waits until the thread has the lock; kTimedOut: it has not. Raises: what `wait` raises, "deadlock: ..." if waiting
+  // without a deadline would close a circle of threads that all do.
+  WaitResult acquire(ThreadState& thread, std::int64_t deadline_ns);
+
+  // Hands the lock to the first waiter, or frees it. Takes: the holder's lock. Raises: nothing.
+  void release() noexcept;
+
+ private:
+  void check_for_deadlock(ThreadState& thread) const;
+
+  WaitQueue waiters_;
+  std::uint32_t holder_ = 0;  // the id of a native thread, never used twice; 0: free
+  std::uint64_t serial_ = 0;
+};
+
+}  // namespace baton::sched

@@ -1,0 +1,116 @@
+// One native thread of a runtime: the thread of the operating system, its ThreadState, its root coroutine with results.
+//
+// Invariants
+//  - The body runs on a fiber, as the root coroutine; the stack that the operating system gave hosts nothing but the
+//    switch to it, so that there is always a deep stack for libraries (and the loop) to run on.
+//  - Results stay where the body left them: the last `result_count` values of the root coroutine's stack; an error is the
+//    root's `error`. The root is reachable through the thread's handle, and while the thread lives it is a root.
+//  - The record lives as long as the native thread runs or a handle refers to it (`references`).
+// Owner: itself, counted. Threading: under the GIL, except `wake`, `interrupt` and the reference count.
+#pragma once
+
+#include <atomic>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "sched/fibers.h"
+#include "sched/wait.h"
+#include "sync/futex.h"
+#include "vm/thread_state.h"
+
+namespace baton::sched {
+
+class Lock;
+class ThreadGroup;
+
+enum class ThreadStatus : std::uint8_t { kPending, kRunning, kDone, kFailed, kCancelled };
+
+class NativeThread {
+ public:
+  // With one reference: the running thread's. Raises: std::bad_alloc.
+  NativeThread(SharedState& shared, std::string_view name, bool is_daemon);
+  NativeThread(const NativeThread&) = delete;
+  NativeThread& operator=(const NativeThread&) = delete;
+
+  ThreadState& state() noexcept { return state_; }
+  Parker& parker() noexcept { return parker_; }
+  ThreadStatus status() const noexcept { return status_; }
+  bool is_daemon() const noexcept { return is_daemon_; }
+  bool is_main() const noexcept { return state_.shared.main_thread == &state_; }
+  bool has_ended() const noexcept { return status_ > ThreadStatus::kRunning; }
+  // Whether it sleeps, or waits for the operating system, at this moment.
+  bool is_waiting() const noexcept { return state_.gil_slot != nullptr && state_.gil_slot->region.load() != nullptr; }
+
+  // Waiters for its end.
+  WaitQueue& joiners() noexcept { return joiners_; }
+  int result_count() const noexcept { return result_count_; }
+  // What will be said about its error if nobody takes it. Raises: nothing.
+  void set_report(std::string&& report) noexcept { report_ = std::move(report); }
+
+  // Asks it to end: `reason` is raised at its next safepoint or wait, and at every later wait. Raises: nothing.
+  void cancel(const Value& reason) noexcept;
+  bool is_cancelled() const noexcept { return is_cancelled_; }
+  // Asks it to end without any more script code: it is unwound at its next safepoint or wait. Raises: nothing.
+  void stop() noexcept;
+
+  // Ends the present or next sleep of the thread, or its poll. Any thread, also a signal handler.
+  void wake() noexcept;
+  // A descriptor that is readable once `wake` was called, for those who wait in poll; drained by `drain_wake`.
+  // Returns: -1 if the system refuses one. Its own thread only.
+  int wake_descriptor() noexcept;
+  void drain_wake() noexcept;
+
+  // The lock that it waits for without a deadline, or null.
+  const Lock* awaited_lock() const noexcept { return awaited_lock_; }
+  void set_awaited_lock(const Lock* lock) noexcept { awaited_lock_ = lock; }
+
+  void count_fiber(int change) noexcept { fiber_count_ += change; }
+  int fiber_count() const noexcept { return fiber_count_; }
+
+  // The script's object for this thread; weak: the object's release clears it. Raises: nothing.
+  Userdata* handle() const noexcept { return handle_; }
+  void set_handle(Userdata* handle) noexcept { handle_ = handle; }
+  void add_reference() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
+  // Gives a reference back; the last one destroys the record. Any thread.
+  void release_reference() noexcept;
+
+ private:
+  friend class ThreadGroup;
+  ~NativeThread();
+
+  // Makes the calling native thread's stack the one behind `native_fiber_`. Its own thread only.
+  void adopt_stack() noexcept;
+  // Runs `body(thread, context)` on a fiber, as the root coroutine, and comes back when it has returned.
+  // Holds the GIL. Raises: kMemory, if there is no stack for it.
+  void run_on_fiber(void (*body)(NativeThread& thread, void* context) noexcept, void* context);
+  static Departure enter_root(FiberContext& self, Arrival first) noexcept;
+  // The body of a spawned thread: calls the function on the root's stack.
+  void call_function() noexcept;
+  // Keeps the outcome of the body; wakes who waits for it.
+  void conclude(ThreadStatus status, const Value& error) noexcept;
+
+  ThreadState state_;
+  Parker parker_;
+  Fiber native_fiber_;
+  WaitQueue joiners_;
+  std::string report_;  // message and traceback of the error that ended it
+  Userdata* handle_ = nullptr;
+  const Lock* awaited_lock_ = nullptr;
+  int argument_count_ = 0;
+  int result_count_ = 0;
+  int fiber_count_ = 0;
+  ThreadStatus status_ = ThreadStatus::kPending;
+  bool is_daemon_;
+  bool is_cancelled_ = false;
+  bool is_collected_ = false;
+  std::atomic<int> wake_descriptor_{-1};
+  std::atomic<int> references_{1};
+};
+
+inline NativeThread& native_thread_of(ThreadState& thread) noexcept { return *static_cast<NativeThread*>(thread.sched); }
+
+// Sets `reasons` in the thread's interrupt word and wakes it if it waits. Any thread, also a signal handler.
+void interrupt(ThreadState& thread, std::uint32_t reasons) noexcept;
+
+}  // namespace baton::sched

@@ -1,0 +1,299 @@
+// Native threads from start to end.
+//
+// A spawned thread is complete before it exists: its record, its slot at the GIL, its root coroutine with function and
+// arguments on the stack are made by the spawner, under the GIL; from then on the collector sees them as roots. Whatever can
+// fail fails there, where an error can be reported. The new native thread then only
+//
+//     acquires the GIL -> runs the body on a fiber -> keeps the outcome, wakes joiners -> leaves -> releases, detaches
+//
+// and is detached from the start: nobody joins it in the sense of the operating system, since who wants its results waits
+// for its `joiners`, and who wants its end (the runtime's destructor) waits for the count of running threads.
+//
+// Coroutines of a native thread die with it: their machine stacks cannot be continued elsewhere. Before a thread leaves, it
+// unwinds those that have natives on their stacks and drops the others, so nothing ever refers to a thread that is gone.
+//
+// The end of the program. The main thread, having run its chunk, waits for all threads but daemons, on its root, where
+// SIGINT and limits reach it. Then daemons are stopped: each is unwound, without running script code, at its next safepoint
+// or wait. One that is stuck in the operating system cannot be: then nothing of the runtime is freed, and the main thread
+// keeps the GIL for ever, so that such a thread finds a closed door when it comes back and never touches anything.
+//
+// Errors that nobody takes. A failed thread stands in `failed_` until somebody has joined it. If its handle is collected
+// before that, or at the end of the program, the error is printed with its traceback, and the program's exit status is 1.
+#include "sched/thread_group.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <new>
+
+#include "value/userdata.h"
+#include "vm/call.h"
+
+namespace baton::sched {
+namespace {
+
+constexpr std::int64_t kGraceOfStoppedThreadsNs = 200'000'000;
+#if BATON_ASAN || BATON_TSAN
+constexpr std::size_t kNativeStackBytes = 4 * 1024 * 1024;
+#else
+constexpr std::size_t kNativeStackBytes = 1024 * 1024;
+#endif
+
+// A coroutine that has no stack of its own to run on yet, on which a native thread will begin.
+Coroutine* make_root(ThreadState& thread) {
+  Coroutine* root = coroutine::make(thread.heap());
+  root->is_root = true;
+  root->status = CoroutineStatus::kRunning;
+  root->thread = &thread;
+  return root;
+}
+
+}  // namespace
+
+ThreadGroup::ThreadGroup(SharedState& shared, std::string_view name) : shared_(shared), fibers_(shared.heap) {
+  shared.sched = this;
+  shared.switch_to = switch_coroutines;
+  shared.drop_fiber = drop_fiber;
+  main_ = new NativeThread(shared, name, false);
+  shared.main_thread = &main_->state();
+  shared.heap.attach_interrupt(&main_->state().interrupt);
+  attach(*main_);
+  shared.gil.acquire(main_->state().gil_slot);
+  main_->adopt_stack();
+  main_->status_ = ThreadStatus::kRunning;
+  shared.heap.add_root_visitor(this);
+  shared.gil.release(main_->state().gil_slot);
+  sharpen_timed_waits();
+}
+
+ThreadGroup::~ThreadGroup() { main_->release_reference(); }
+
+// Makes a native thread known: a root coroutine, a slot at the GIL, a root of the collector. Undoes nothing when it raises.
+void ThreadGroup::attach(NativeThread& thread) {
+  ThreadState& state = thread.state();
+  threads_.reserve(threads_.size() + 1);
+  shared_.threads.reserve(shared_.threads.size() + 1);
+  failed_.reserve(threads_.size() + failed_.size() + 1);
+  state.root = state.current = make_root(state);
+  state.gil_slot = shared_.gil.attach(state.name, &state.interrupt);
+  if (state.gil_slot == nullptr) throw std::bad_alloc();
+  state.id = static_cast<std::uint32_t>(state.gil_slot->id);
+  threads_.push_back(&thread);
+  shared_.threads.push_back(&state);
+}
+
+void ThreadGroup::mark_roots(Heap& heap) {
+  for (const NativeThread* thread : threads_) {
+    if (thread->handle_ != nullptr) heap.mark_object(thread->handle_);
+  }
+}
+
+// ---- the main thread ----
+
+namespace {
+struct MainCall {
+  void (*body)(ThreadState& thread, void* context);
+  void* context;
+  Status status;
+};
+
+void run_protected(NativeThread& thread, void* context) noexcept {
+  MainCall& call = *static_cast<MainCall*>(context);
+  call.status = vm::protected_run(thread.state(), call.body, call.context);
+}
+}  // namespace
+
+Status ThreadGroup::run_main(void (*body)(ThreadState& thread, void* context), void* context) {
+  ThreadState& thread = main_->state();
+  shared_.gil.acquire(thread.gil_slot);
+  MainCall call{body, context, Status::kOk};
+  try {
+    main_->run_on_fiber(run_protected, &call);
+  } catch (const ScriptError&) {
+    thread.pending = Value::of(shared_.memory_error);
+    call.status = Status::kError;
+  }
+  shared_.gil.release(thread.gil_slot);
+  return call.status;
+}
+
+void ThreadGroup::detach_main() noexcept {
+  ThreadState& thread = main_->state();
+  shared_.gil.acquire(thread.gil_slot);
+  std::erase(threads_, main_);
+  std::erase(shared_.threads, &thread);
+  thread.root->fiber = nullptr;
+  shared_.heap.remove_root_visitor(this);
+  fibers_.detach();
+  shared_.gil.release(thread.gil_slot);
+  shared_.gil.detach(thread.gil_slot);
+  thread.gil_slot = nullptr;
+}
+
+// ---- starting ----
+
+NativeThread* ThreadGroup::create(std::string_view name, bool is_daemon, const Value& function) {
+  auto* thread = new NativeThread(shared_, name, is_daemon);
+  try {
+    attach(*thread);
+  } catch (...) {  // nothing of it is known to anybody
+    thread->release_reference();
+    throw;
+  }
+  *thread->state().root->top++ = function;
+  return thread;
+}
+
+void ThreadGroup::add_argument(NativeThread& thread, const Value& v) {
+  Coroutine* root = thread.state().root;
+  coroutine::check_stack(shared_.heap, root, 1);
+  *root->top++ = v;
+  ++thread.argument_count_;
+}
+
+int ThreadGroup::start(NativeThread& thread) noexcept {
+  OsThread os_thread;
+  const int refusal = os_thread.start(thread.state().name, kNativeStackBytes, &running_, thread_main, &thread);
+  if (refusal == 0) os_thread.detach();
+  return refusal;
+}
+
+void ThreadGroup::discard(NativeThread& thread) noexcept {
+  GilSlot* slot = thread.state().gil_slot;
+  thread.conclude(ThreadStatus::kCancelled, Value());
+  leave(thread);
+  shared_.gil.detach(slot);
+  thread.release_reference();
+}
+
+void ThreadGroup::thread_main(void* argument) noexcept {
+  NativeThread& thread = *static_cast<NativeThread*>(argument);
+  ThreadState& state = thread.state();
+  SharedState& shared = state.shared;
+  GilSlot* slot = state.gil_slot;
+  sharpen_timed_waits();
+  shared.gil.acquire(slot);
+  thread.adopt_stack();
+  try {
+    thread.run_on_fiber([](NativeThread& self, void*) noexcept { self.call_function(); }, nullptr);
+  } catch (const ScriptError&) {
+    thread.conclude(ThreadStatus::kFailed, Value::of(shared.memory_error));
+  }
+  group_of(shared).leave(thread);
+  shared.gil.release(slot);
+  shared.gil.detach(slot);
+  thread.release_reference();
+}
+
+// ---- ending ----
+
+// Takes an ended thread out of everything that knows it. Its root is no root of the collector any more, but its handle's.
+void ThreadGroup::leave(NativeThread& thread) noexcept {
+  ThreadState& state = thread.state();
+  std::erase(threads_, &thread);
+  std::erase(shared_.threads, &state);
+  state.root->fiber = nullptr;
+  state.root->thread = nullptr;
+  state.gil_slot = nullptr;
+  if (thread.status() == ThreadStatus::kFailed && !thread.is_collected_) {
+    thread.add_reference();
+    failed_.push_back(&thread);  // `attach` has made room
+    if (thread.handle() == nullptr) report_if_uncollected(thread);
+  }
+  enders_.wake_all();
+}
+
+void ThreadGroup::mark_collected(NativeThread& thread) noexcept {
+  thread.is_collected_ = true;
+  report_if_uncollected(thread);  // forgets it
+}
+
+// The reference that `failed_` held is given back here.
+void ThreadGroup::report_if_uncollected(NativeThread& thread) noexcept {
+  const auto place = std::find(failed_.begin(), failed_.end(), &thread);
+  if (place == failed_.end()) return;
+  failed_.erase(place);
+  if (!thread.is_collected_) {
+    ++reported_errors_;
+    std::fflush(stdout);
+    std::fprintf(stderr, "error in native thread '%s', taken by nobody: %s\n", thread.state().name.c_str(),
+                 thread.report_.empty() ? "not enough memory" : thread.report_.c_str());
+    std::fflush(stderr);
+  }
+  thread.release_reference();
+}
+
+bool ThreadGroup::only_daemons_left() const noexcept {
+  return std::all_of(threads_.begin(), threads_.end(),
+                     [](const NativeThread* thread) { return thread->is_main() || thread->is_daemon(); });
+}
+
+void ThreadGroup::wait_for_threads() {
+  while (!only_daemons_left()) {
+    Waiter waiter(*main_);
+    enders_.push(waiter);
+    (void)wait(main_->state(), waiter, kNoDeadline, "exit.join");
+  }
+}
+
+bool ThreadGroup::stop_threads() noexcept {
+  GilSlot* slot = main_->state().gil_slot;
+  shared_.gil.acquire(slot);
+  for (NativeThread* thread : threads_) {
+    if (!thread->is_main()) thread->stop();
+  }
+  shared_.gil.release(slot);
+  const bool stopped = running_.wait_until_none(monotonic_ns() + kGraceOfStoppedThreadsNs);
+  shared_.gil.acquire(slot);
+  while (!failed_.empty()) report_if_uncollected(*failed_.back());
+  shared_.gil.release(slot);
+  return stopped;
+}
+
+namespace {
+
+struct Suspended {
+  const ThreadState* thread;
+  Fiber* list = nullptr;
+};
+
+void note_suspended(void* context, Coroutine* co) {
+  auto& suspended = *static_cast<Suspended*>(context);
+  if (co->fiber == nullptr || co->status != CoroutineStatus::kSuspended || co->thread != suspended.thread) return;
+  Fiber* fiber = static_cast<Fiber*>(co->fiber);
+  fiber->next = suspended.list;
+  suspended.list = fiber;
+}
+
+// Takes the coroutines of `thread` out of the list of those that wait to be unwound.
+void withdraw_abandoned(SharedState& shared, const ThreadState* thread) noexcept {
+  for (Coroutine** link = &shared.abandoned; *link != nullptr;) {
+    Coroutine* co = *link;
+    if (co->thread == thread) {
+      *link = co->resumer;
+      co->resumer = nullptr;
+    } else {
+      link = &co->resumer;
+    }
+  }
+}
+
+}  // namespace
+
+void ThreadGroup::unwind_coroutines(ThreadState& thread) noexcept {
+  if (native_thread_of(thread).fiber_count() <= 1) return;  // the root's own
+  withdraw_abandoned(shared_, &thread);
+  Suspended suspended{&thread};
+  shared_.heap.visit_coroutines(note_suspended, &suspended);
+  while (Fiber* fiber = suspended.list) {
+    suspended.list = fiber->next;
+    Coroutine* co = fiber->coroutine;
+    if (coroutine::has_native_frames(co)) {
+      vm::unwind_abandoned(thread, co);
+    } else {
+      fibers_.release(fiber);
+      co->status = CoroutineStatus::kDead;
+    }
+  }
+}
+
+}  // namespace baton::sched

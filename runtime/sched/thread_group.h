@@ -1,0 +1,85 @@
+// The native threads of one runtime: attaching the main one, starting others, waiting for their ends.
+//
+// Invariants
+//  - `threads()` are the main thread and all that were created and have not ended; each stands in SharedState::threads too.
+//  - It is SharedState::sched, and it outlives the SharedState: the heap's last sweep gives machine stacks back.
+//  - When the runtime is destroyed no native thread of it runs, or (a daemon stuck in the operating system) nothing of it
+//    is ever freed and such a thread never gets the GIL again.
+// Owner: the host's Runtime. Threading: under the GIL, except where a line says otherwise.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "sched/fibers.h"
+#include "sched/native_thread.h"
+#include "sync/os_thread.h"
+
+namespace baton::sched {
+
+class ThreadGroup final : RootVisitor {
+ public:
+  // Takes the calling native thread in as the main thread `name`, attached, without the GIL. Sets the pointers of
+  // SharedState that sched provides. Raises: std::bad_alloc, kMemory.
+  ThreadGroup(SharedState& shared, std::string_view name);
+  ~ThreadGroup() override;
+  ThreadGroup(const ThreadGroup&) = delete;
+  ThreadGroup& operator=(const ThreadGroup&) = delete;
+
+  ThreadState& main_thread() noexcept { return main_->state(); }
+  Fibers& fibers() noexcept { return fibers_; }
+  const std::vector<NativeThread*>& threads() const noexcept { return threads_; }
+
+  // Runs `body(thread, context)` protected on the main thread's root, on a fiber. Holds no GIL before and after.
+  // Returns: kError if it raised; the value is then in main_thread().pending.
+  Status run_main(void (*body)(ThreadState& thread, void* context), void* context);
+
+  // A native thread that will call `function`, not started. The caller pushes arguments with `add_argument`, makes the
+  // handle, then calls `start` or `discard`, all without a safepoint. Raises: kMemory, std::bad_alloc.
+  NativeThread* create(std::string_view name, bool is_daemon, const Value& function);
+  void add_argument(NativeThread& thread, const Value& v);
+  // Starts it. Returns: 0, or the errno of the system's refusal; then it must be discarded. Raises: nothing.
+  [[nodiscard]] int start(NativeThread& thread) noexcept;
+  void discard(NativeThread& thread) noexcept;
+
+  // A default name: "thread-N". Raises: std::bad_alloc.
+  std::string next_name() { return "thread-" + std::to_string(++name_count_); }
+
+  // Blocks until all native threads but daemons have ended. Called inside run_main. Raises: what `wait` raises.
+  void wait_for_threads();
+  // Stops what still runs (daemons). Returns: false if one is stuck and nothing may ever be freed. Called by the main
+  // thread, holding no GIL. Raises: nothing.
+  bool stop_threads() noexcept;
+  // Unwinds the natives of the calling thread's suspended coroutines; they are dead afterwards. Raises: nothing.
+  void unwind_coroutines(ThreadState& thread) noexcept;
+  // Takes the main thread out. Nothing runs any more; holds no GIL. Raises: nothing.
+  void detach_main() noexcept;
+
+  // Somebody takes the results or the error of an ended thread: it will not be reported. Raises: nothing.
+  void mark_collected(NativeThread& thread) noexcept;
+  // Reports the error of an ended thread whose error nobody took, once. Raises: nothing.
+  void report_if_uncollected(NativeThread& thread) noexcept;
+  // How many such reports were written.
+  int reported_errors() const noexcept { return reported_errors_; }
+
+ private:
+  static void thread_main(void* argument) noexcept;
+  void mark_roots(Heap& heap) override;
+  void attach(NativeThread& thread);
+  void leave(NativeThread& thread) noexcept;
+  bool only_daemons_left() const noexcept;
+
+  SharedState& shared_;
+  Fibers fibers_;
+  ThreadCount running_;
+  std::vector<NativeThread*> threads_;
+  std::vector<NativeThread*> failed_;  // ended with an error that nobody has taken yet; each holds a reference
+  NativeThread* main_;
+  WaitQueue enders_;  // who waits for any thread's end
+  std::uint32_t name_count_ = 0;
+  int reported_errors_ = 0;
+};
+
+inline ThreadGroup& group_of(SharedState& shared) noexcept { return *static_cast<ThreadGroup*>(shared.sched); }
+
+}  // namespace baton::sched
