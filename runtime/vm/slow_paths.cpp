@@ -58,7 +58,7 @@ Next get(ThreadState& thread, int destination, const Value& object, const Value&
     holder = *method;
     at = &holder;
   }
-  raise_text(thread, "'__index' chain too long; possibly a loop");
+  raise_text(thread, "'__index' chain too long; possible loop");
 }
 
 Next set(ThreadState& thread, const Value& object, const Value& key, const Value& value) {
@@ -82,7 +82,7 @@ Next set(ThreadState& thread, const Value& object, const Value& key, const Value
     holder = *method;
     at = &holder;
   }
-  raise_text(thread, "'__newindex' chain too long; possibly a loop");
+  raise_text(thread, "'__newindex' chain too long; possible loop");
 }
 
 Next arithmetic(ThreadState& thread, Operator op, int destination, const Value& b, const Value& c) {
@@ -91,8 +91,8 @@ Next arithmetic(ThreadState& thread, Operator op, int destination, const Value& 
     case ArithmeticStatus::kDone:
       thread.current->frame->base[destination] = result;
       return Next::kContinue;
-    case ArithmeticStatus::kDivideByZero: raise_text(thread, "attempt to perform 'n//0'");
-    case ArithmeticStatus::kModuloByZero: raise_text(thread, "attempt to perform 'n%%0'");
+    case ArithmeticStatus::kDivideByZero: raise_text(thread, "attempt to divide by zero");
+    case ArithmeticStatus::kModuloByZero: raise_text(thread, "attempt to perform 'n%0'");
     default: break;
   }
   bool found;
@@ -183,10 +183,11 @@ void concat(ThreadState& thread, int destination, int first, int count) {
 
 namespace {
 
+// Numbers and numeric strings as a float.
 bool for_number(const Value& v, double* number) noexcept {
-  if (v.is_float()) *number = v.number;
-  else if (v.is_integer()) *number = static_cast<double>(v.integer);
-  else return false;
+  Value converted;
+  if (!to_number(v, converted)) return false;
+  *number = converted.is_float() ? converted.number : static_cast<double>(converted.integer);
   return true;
 }
 
@@ -265,6 +266,7 @@ void set_list(ThreadState& thread, int a, int count, std::uint32_t start) {
     t->array[start + i - 1] = ra[i];
     heap.barrier_back(t, ra[i]);
   }
+  t->length_hint = start + static_cast<std::uint32_t>(count);  // so that #{nil, 2} is 2, as scripts have come to expect
 }
 
 void new_table(ThreadState& thread, int destination, std::uint32_t array_slots, std::uint32_t hash_entries) {
