@@ -59,8 +59,8 @@ int math_floor(NativeCall& call) {
 int math_fmod(NativeCall& call) {
   const Value a = call.arg(1), b = call.arg(2);
   if (!a.is_integer() || !b.is_integer()) {
-    const double dividend = number_argument(call, 1);
-    return call.result(Value::from(std::fmod(dividend, number_argument(call, 2))));
+    const double divisor = number_argument(call, 2);  // the reference complains about this one first
+    return call.result(Value::from(std::fmod(number_argument(call, 1), divisor)));
   }
   if (b.integer == 0) call.argument_error(2, "zero");
   if (b.integer == -1) return call.result(Value::from(std::int64_t{0}));  // the smallest integer by -1 would trap
@@ -106,7 +106,7 @@ int math_log(NativeCall& call) {
 int math_deg(NativeCall& call) { return call.result(Value::from(number_argument(call, 1) * (180.0 / kPi))); }
 int math_rad(NativeCall& call) { return call.result(Value::from(number_argument(call, 1) * (kPi / 180.0))); }
 
-// `<` between arguments that are numbers or numeric strings; the latter compare, and fail, as values of the language do.
+// The arguments of max and min are compared as values of the language, whatever they are: the reference asks no more.
 bool argument_less(NativeCall& call, const Value& a, const Value& b) {
   if (a.is_integer() && b.is_integer()) return a.integer < b.integer;
   if (a.is_float() && b.is_float()) return a.number < b.number;
@@ -114,20 +114,18 @@ bool argument_less(NativeCall& call, const Value& a, const Value& b) {
 }
 
 int math_max(NativeCall& call) {
-  call.check_number(1);
+  if (call.count() == 0) call.argument_error(1, "value expected");
   int best = 1;
   for (int i = 2; i <= call.count(); ++i) {
-    call.check_number(i);
     if (argument_less(call, call.arg(best), call.arg(i))) best = i;
   }
   return call.result(call.arg(best));
 }
 
 int math_min(NativeCall& call) {
-  call.check_number(1);
+  if (call.count() == 0) call.argument_error(1, "value expected");
   int best = 1;
   for (int i = 2; i <= call.count(); ++i) {
-    call.check_number(i);
     if (argument_less(call, call.arg(i), call.arg(best))) best = i;
   }
   return call.result(call.arg(best));

@@ -122,7 +122,7 @@ int string_byte(NativeCall& call) {
   String* s = call.check_string(1);
   const std::int64_t from = call.optional_integer(2, 1);
   const std::size_t first = start_position(from, s->length);
-  const std::size_t last = end_position(call.optional_integer(3, static_cast<std::int64_t>(first)), s->length);
+  const std::size_t last = end_position(call.optional_integer(3, from), s->length);
   if (first > last) return 0;
   const std::size_t count = last - first + 1;
   const auto* bytes = reinterpret_cast<const unsigned char*>(s->data()) + first - 1;

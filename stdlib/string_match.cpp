@@ -127,7 +127,7 @@ int gmatch_step(NativeCall& call) {
     if (state.pattern.capture_count() <= 1) return call.result(matcher.capture_value(0, found, end));
     return matcher.push_captures(found, end);
   }
-  return call.result(Value());
+  return 0;
 }
 
 const NativeInfo kGmatchStep = {

@@ -228,9 +228,10 @@ int table_unpack(NativeCall& call) {
   const std::int64_t first = call.optional_integer(2, 1);
   const std::int64_t last = call.none_or_nil(3) ? vm::length_integer(thread, list) : call.check_integer(3);
   if (first > last) return 0;
-  const std::uint64_t count = static_cast<std::uint64_t>(last) - static_cast<std::uint64_t>(first) + 1;
   Coroutine* co = call.coroutine();
-  if (count >= kMaxStackSlots || static_cast<std::uint64_t>(co->top - co->stack) + count >= kMaxStackSlots) {
+  const std::uint64_t distance = static_cast<std::uint64_t>(last) - static_cast<std::uint64_t>(first);
+  const std::uint64_t count = distance + 1;
+  if (distance >= kMaxStackSlots || static_cast<std::uint64_t>(co->top - co->stack) + count >= kMaxStackSlots) {
     call.error("too many results to unpack");
   }
   call.reserve(static_cast<int>(count));

@@ -89,7 +89,7 @@ int utf8_offset(NativeCall& call) {
   const std::string_view s = call.check_text(1);
   const auto length = static_cast<std::int64_t>(s.size());
   std::int64_t n = call.check_integer(2);
-  std::int64_t place = position(call.optional_integer(3, n > 0 ? 1 : length + 1), s.size()) - 1;
+  std::int64_t place = position(call.optional_integer(3, n >= 0 ? 1 : length + 1), s.size()) - 1;
   if (place < 0 || place > length) call.argument_error(3, "position out of bounds");
   if (n == 0) {  // the start of the character that holds the byte
     while (place > 0 && is_continuation(byte_at(s, place))) --place;
