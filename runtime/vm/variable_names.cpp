@@ -126,9 +126,17 @@ bool holds_environment(const Prototype* p, std::int32_t pc, int reg) noexcept {
   return table.name == kEnvironment && std::string_view(table.kind) != "constant";
 }
 
+std::string_view integer_key_name(std::int64_t key) noexcept {
+  return key >= 0 && key <= kLargestNamedInteger ? "integer index" : kUnknown;
+}
+
+// The name of a field whose key stands in register `reg`: only constants tell.
 std::string_view key_name(const Prototype* p, std::int32_t pc, int reg) noexcept {
   const VariableName key = simple_name(p, pc, reg);
-  return std::string_view(key.kind) == "constant" ? key.name : kUnknown;
+  if (key) return std::string_view(key.kind) == "constant" ? key.name : kUnknown;
+  const std::int32_t writer = find_writer(p, pc, reg);
+  if (writer < 0 || generic(p->code[writer]) != Opcode::kLoadInteger) return kUnknown;
+  return integer_key_name(p->code[writer].j);
 }
 
 // As simple_origin, also for fields.
@@ -139,7 +147,7 @@ VariableName origin(const Prototype* p, std::int32_t pc) noexcept {
     case Opcode::kGetGlobal: return field_of(upvalue_name(p, i.b) == kEnvironment, string_constant(p, i.c));
     case Opcode::kGetField: return field_of(holds_environment(p, pc, i.b), string_constant(p, i.c));
     case Opcode::kGetTable: return field_of(holds_environment(p, pc, i.b), key_name(p, pc, i.c));
-    case Opcode::kGetInteger: return {"field", i.c <= kLargestNamedInteger ? "integer index" : kUnknown};
+    case Opcode::kGetInteger: return {"field", integer_key_name(i.c)};
     case Opcode::kSelf: return {"method", string_constant(p, i.c)};
     default: return simple_origin(p, pc);
   }
