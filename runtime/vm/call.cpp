@@ -60,6 +60,7 @@ Next recover(ThreadState& thread, std::ptrdiff_t entry) {
   if (frame->flags & kFrameHandler) call_handler(thread, frame->base[0]);
   co->frame = frame = co->frames + index;
   frame->flags &= static_cast<std::uint16_t>(~kFrameProtected);
+  set_own_nesting(co, static_cast<std::int32_t>(frame->scratch));
   close_variables_failing(thread, frame->base);
   frame = co->frames + index;
   co->frame = frame;
@@ -108,7 +109,7 @@ Next run_once(ThreadState& thread, Value* function, int arguments, int wanted, F
 Next run(ThreadState& thread, Value* function, int arguments, int wanted) {
   Coroutine* co = thread.current;
   const std::ptrdiff_t entry = co->frame - co->frames + 1;
-  const std::int32_t nesting = co->nesting;
+  const std::int32_t nesting = own_nesting(co);
   if (BATON_UNLIKELY(thread.dispatch == nullptr)) update_dispatch(thread);  // a thread's first call
   Retry retry;
   for (;;) {
@@ -116,7 +117,7 @@ Next run(ThreadState& thread, Value* function, int arguments, int wanted) {
     Next next = run_once(thread, function, arguments, wanted, &failure);
     function = nullptr;
     if (next == Next::kExit) return next;
-    co->nesting = nesting;
+    set_own_nesting(co, nesting);
     if (failure.caught) {
       const bool inside = co->frame >= co->frames + entry;
       if (failure.error.id == ErrorId::kMemory && inside && retry_after_collection(thread, &retry)) continue;
@@ -141,7 +142,7 @@ namespace {
 void unwind_to(ThreadState& thread, std::ptrdiff_t frame, std::ptrdiff_t slot, std::int32_t nesting) {
   Coroutine* co = thread.current;
   co->frame = co->frames + frame;
-  co->nesting = nesting;
+  set_own_nesting(co, nesting);
   close_variables_failing(thread, co->stack + slot);
   co->frame = co->frames + frame;
   co->top = co->stack + slot;
@@ -153,14 +154,14 @@ Status protected_call(ThreadState& thread, int arguments, int wanted, const Valu
   Coroutine* co = thread.current;
   const std::ptrdiff_t frame = co->frame - co->frames;
   const std::ptrdiff_t slot = co->top - arguments - 1 - co->stack;
-  const std::int32_t nesting = co->nesting;
+  const std::int32_t nesting = own_nesting(co);
   // Only natives pass a handler: their machine frames are unwound, so the root is always taken back.
   std::optional<RootBase> rooted_handler;
   if (!handler.is_nil()) rooted_handler.emplace(thread.heap(), handler);
-  if (nesting < kMaxNesting && !machine_stack_low(co)) {
+  if (co->nesting < kMaxNesting && !machine_stack_low(co)) {
     ++co->nesting;
     if (run(thread, co->stack + slot, arguments, wanted) == Next::kExit) {
-      co->nesting = nesting;
+      set_own_nesting(co, nesting);
       if (result_count != nullptr) *result_count = static_cast<int>(co->top - (co->stack + slot));
       return Status::kOk;
     }
@@ -177,7 +178,7 @@ Status protected_run(ThreadState& thread, void (*body)(ThreadState&, void*), voi
   Coroutine* co = thread.current;
   const std::ptrdiff_t frame = co->frame - co->frames;
   const std::ptrdiff_t slot = co->top - co->stack;
-  const std::int32_t nesting = co->nesting;
+  const std::int32_t nesting = own_nesting(co);
   Failure failure;
   try {
     body(thread, context);

@@ -75,11 +75,21 @@ void push_native_frame(ThreadState& thread, Value* function, int arguments, int 
   call.argument_error(position, message);
 }
 
+// Counts a pcall among the C levels, although it uses none: its depth has the manual's limit, and a
+// chain of pcalls that call each other ends before it fills the stack. `scratch` keeps the level.
+void enter_protected(ThreadState& thread, CallFrame* frame, std::uint16_t flags) {
+  Coroutine* co = thread.current;
+  if (co->nesting >= kMaxNesting) raise(ErrorId::kMachineStackOverflow);
+  frame->scratch = static_cast<std::uint32_t>(own_nesting(co));
+  frame->flags |= flags;
+  ++co->nesting;
+}
+
 Next begin_pcall(ThreadState& thread, int arguments) {
   CallFrame* frame = thread.current->frame;
   frame->flags |= kFrameIntrinsic;
   if (arguments == 0) missing_argument(thread, 0, 1, "value expected");
-  frame->flags |= kFrameProtected;
+  enter_protected(thread, frame, kFrameProtected);
   return begin_call(thread, frame->base, arguments - 1, kMultipleResults, kFrameUnderIntrinsic);
 }
 
@@ -90,7 +100,7 @@ Next begin_xpcall(ThreadState& thread, int arguments) {
     NativeCall call(thread, arguments);
     call.check_function(2);
   }
-  frame->flags |= kFrameProtected | kFrameHandler;
+  enter_protected(thread, frame, kFrameProtected | kFrameHandler);
   const Value body = frame->base[0];
   frame->base[0] = frame->base[1];
   frame->base[1] = body;
@@ -204,6 +214,7 @@ Next finish_return(ThreadState& thread, Value* first, int count) {
       finish_instruction(frame);
       return Next::kContinue;
     }
+    set_own_nesting(co, static_cast<std::int32_t>(frame->scratch));
     first = (frame->flags & kFrameHandler) ? frame->base : frame->base - 1;
     first->set_boolean(true);
     count = static_cast<int>(co->top - first);

@@ -43,6 +43,10 @@ inline void cover_frame(Coroutine* co) noexcept {
   if (co->frame->is_script() || co->top < co->frame->base) co->top = co->frame->top;
 }
 
+// The C levels that belong to `co` itself: what it was resumed with may have changed since. Raises: nothing.
+inline std::int32_t own_nesting(const Coroutine* co) noexcept { return co->nesting - co->nesting_base; }
+inline void set_own_nesting(Coroutine* co, std::int32_t own) noexcept { co->nesting = co->nesting_base + own; }
+
 // Whether the machine stack of the running coroutine is too low for another native. Raises: nothing.
 inline bool machine_stack_low(const Coroutine* co) noexcept {
   return BATON_UNLIKELY(static_cast<char*>(__builtin_frame_address(0)) < co->machine_stack_limit);
