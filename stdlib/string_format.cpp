@@ -147,8 +147,8 @@ class Formatter {
   }
 
   void character(Specification& s) {
-    const std::int64_t code = call_.check_integer(argument_);
     check(s, "-", Precision::kRefused);
+    const std::int64_t code = call_.check_integer(argument_);
     if (s.is_bare()) return out_.append(static_cast<char>(code));
     print(s, "c", static_cast<int>(static_cast<unsigned char>(code)));
   }
@@ -172,8 +172,8 @@ class Formatter {
   }
 
   void hexadecimal_float(Specification& s) {
-    const double value = call_.check_number(argument_);
     check(s, "-+#0 ", Precision::kTaken);
+    const double value = call_.check_number(argument_);
     const char letters[] = {s.letter, '\0'};
     print(s, letters, value);
   }

@@ -151,8 +151,8 @@ class Packer {
  private:
   void pack(const Option& option) {
     switch (option.kind) {
-      case Kind::kInteger: return append_integer(checked_integer(option.bytes), option.bytes);
-      case Kind::kUnsigned: return append_integer(checked_unsigned(option.bytes), option.bytes);
+      case Kind::kInteger: return append_integer(checked_integer(option.bytes), option.bytes, true);
+      case Kind::kUnsigned: return append_integer(checked_unsigned(option.bytes), option.bytes, false);
       case Kind::kFloat: return append_float(static_cast<float>(checked_number()));
       case Kind::kDouble: return append_float(checked_number());
       case Kind::kFixedString: return fixed_string(option);
@@ -198,11 +198,12 @@ class Packer {
     return call_.check_text(argument_);
   }
 
-  void append_integer(std::int64_t value, int bytes) {
+  void append_integer(std::int64_t value, int bytes, bool is_signed) {
+    const std::int64_t beyond = is_signed && value < 0 ? -1 : 0;  // what the bytes behind the eighth repeat
     char* to = out_.reserve(static_cast<std::size_t>(bytes));
     for (int i = 0; i < bytes; ++i) {
       to[format_.is_little() ? i : bytes - 1 - i] = static_cast<char>(value);
-      value >>= 8;  // repeats the sign
+      value = i == kWordBytes - 1 ? beyond : value >> 8;
     }
     out_.commit(static_cast<std::size_t>(bytes));
   }
@@ -228,7 +229,7 @@ class Packer {
     if (option.bytes < kWordBytes && (text.size() >> (option.bytes * 8)) != 0) {
       call_.argument_error(argument_, "string length does not fit in given size");
     }
-    append_integer(static_cast<std::int64_t>(text.size()), option.bytes);
+    append_integer(static_cast<std::int64_t>(text.size()), option.bytes, false);
     out_.append(text);
   }
 
