@@ -19,6 +19,7 @@
 #include "value/coroutine.h"
 #include "vm/call.h"
 #include "vm/debug_hooks.h"
+#include "vm/native.h"
 #include "vm/operations.h"
 #include "vm/safepoint.h"
 
@@ -34,12 +35,28 @@ std::uint64_t random_seed(const RuntimeOptions& options) {
   return seed;
 }
 
-struct Opening {
-  const RuntimeOptions* options;
+// Host code runs in the frame of a native function, so that script code sees where it was called from: "[C]: in ?".
+struct HostBody {
+  void (*body)(ThreadState& thread, void* context);
+  void* context;
 };
 
+int run_host_body(NativeCall& call) {
+  const auto* request = static_cast<HostBody*>(call.arg(1).pointer);
+  request->body(call.thread(), request->context);
+  return 0;
+}
+
+constexpr NativeInfo kHostBody = {"host", "host(body)", "Runs code of the host.", run_host_body};
+
+void call_host_body(ThreadState& thread, void* request) {
+  vm::push(thread, native::make(thread, &kHostBody));
+  vm::push(thread, Value::light(request));
+  vm::call(thread, 1, 0);
+}
+
 void open_libraries(ThreadState& thread, void* context) {
-  const RuntimeOptions& options = *static_cast<Opening*>(context)->options;
+  const RuntimeOptions& options = **static_cast<const RuntimeOptions**>(context);
   if (options.ignore_environment) {
     Value key = Value::of(string::make(thread.heap(), "LUA_NOENV"));
     table::set(thread.heap(), thread.shared.registry, key, Value::boolean(true));
@@ -88,8 +105,8 @@ Runtime::Runtime(const RuntimeOptions& options) {
     shared_->gil.set_switch_interval_ns(static_cast<std::int64_t>(options.switch_interval_s * 1e9));
   }
   threads_ = std::make_unique<sched::ThreadGroup>(*shared_, "main");
-  Opening opening{&options};
-  if (run(open_libraries, &opening) != Status::kOk) {
+  const RuntimeOptions* given = &options;
+  if (run(open_libraries, &given) != Status::kOk) {
     threads_->detach_main();
     shared_.reset();
     throw ScriptError(ErrorId::kMemory);
@@ -107,7 +124,10 @@ Runtime::~Runtime() {
   shared_.reset();  // its heap gives machine stacks back to the thread group
 }
 
-Status Runtime::run(void (*body)(ThreadState& thread, void* context), void* context) { return threads_->run_main(body, context); }
+Status Runtime::run(void (*body)(ThreadState& thread, void* context), void* context) {
+  HostBody request{body, context};
+  return threads_->run_main(call_host_body, &request);
+}
 
 Status Runtime::wait_for_threads() {
   return run([](ThreadState& thread, void*) { sched::group_of(thread.shared).wait_for_threads(); }, nullptr);
