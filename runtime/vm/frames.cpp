@@ -107,13 +107,29 @@ Next begin_xpcall(ThreadState& thread, int arguments) {
   return begin_call(thread, frame->base + 1, arguments - 2, kMultipleResults, kFrameUnderIntrinsic);
 }
 
+// A result in the function's slot would hide the function from a return hook: it goes to the top.
+Next return_visibly(ThreadState& thread, Native* native) {
+  Coroutine* co = thread.current;
+  const Value result = co->frame->base[-1];
+  co->frame->base[-1] = Value::of(native);
+  push(thread, result);
+  return finish_return(thread, co->top - 1, 1);
+}
+
 Next run_native(ThreadState& thread, Native* native, int arguments) {
   Coroutine* co = thread.current;
   if (BATON_UNLIKELY(co->hook_mask & kHookCall)) hook_call(thread, false);
   if (machine_stack_low(co)) raise(ErrorId::kMachineStackOverflow);
   NativeCall call(thread, arguments);
   const int count = native->function(call);
-  if (BATON_LIKELY(count == kResultInPlace)) return finish_return(thread, co->frame->base - 1, 1);
+  if (BATON_LIKELY(count == kResultInPlace)) {
+    if (BATON_LIKELY(co->frame->flags == kFrameNative && co->frame->wanted == 1 && !co->hook_mask)) {
+      --co->frame;  // the result stands where the caller wants it
+      return Next::kContinue;
+    }
+    if (BATON_UNLIKELY(co->hook_mask & kHookReturn)) return return_visibly(thread, native);
+    return finish_return(thread, co->frame->base - 1, 1);
+  }
   if (BATON_UNLIKELY(count == kNativeFailed)) return Next::kError;
   return finish_return(thread, co->top - count, count);
 }
@@ -121,6 +137,8 @@ Next run_native(ThreadState& thread, Native* native, int arguments) {
 Next call_native(ThreadState& thread, Value* function, int arguments, int wanted, std::uint16_t flags) {
   Native* native = function->native();
   push_native_frame(thread, function, arguments, wanted, flags);
+  const bool protects = native->intrinsic == Intrinsic::kPcall || native->intrinsic == Intrinsic::kXpcall;
+  if (BATON_UNLIKELY(protects && (thread.current->hook_mask & kHookCall) != 0)) hook_call(thread, false);
   if (native->intrinsic == Intrinsic::kPcall) return begin_pcall(thread, arguments);
   if (native->intrinsic == Intrinsic::kXpcall) return begin_xpcall(thread, arguments);
   return run_native(thread, native, arguments);
@@ -147,12 +165,27 @@ Value* report_return(ThreadState& thread, Value* first, int count) {
   return co->stack + offset;
 }
 
+// The slot in front of the results of a pcall or xpcall that receives `true`: usually that of pcall
+// itself. With a return hook the function must stay there, so the results make room.
+Value* status_slot(ThreadState& thread) {
+  Coroutine* co = thread.current;
+  if ((co->frame->flags & kFrameHandler) != 0) return co->frame->base;
+  if (BATON_LIKELY((co->hook_mask & kHookReturn) == 0)) return co->frame->base - 1;
+  co->frame->flags &= static_cast<std::uint16_t>(~kFrameProtected);  // an error of the hook is not for this pcall
+  push(thread, Value());
+  for (Value* slot = co->top - 1; slot > co->frame->base; --slot) *slot = slot[-1];
+  return co->frame->base;
+}
+
 }  // namespace
 
 Value* insert_call_metamethod(ThreadState& thread, Value* function, int arguments) {
   Coroutine* co = thread.current;
   Value method = metamethod(thread.shared, *function, Metamethod::kCall);
-  if (method.is_nil()) raise_call(thread, *function);
+  if (method.is_nil()) {
+    thread.pending = error::call(thread, *function);
+    return nullptr;
+  }
   co->top = function + 1 + arguments;
   if (co->stack_limit + kStackMargin / 2 <= co->top + 1) {
     const std::ptrdiff_t offset = function - co->stack;
@@ -195,6 +228,7 @@ Next begin_call(ThreadState& thread, Value* function, int arguments, int wanted,
     }
     if (function->is_native()) return call_native(thread, function, arguments, wanted, flags);
     function = insert_call_metamethod(thread, function, arguments);
+    if (function == nullptr) return Next::kError;
     ++arguments;
   }
 }
@@ -215,7 +249,7 @@ Next finish_return(ThreadState& thread, Value* first, int count) {
       return Next::kContinue;
     }
     set_own_nesting(co, static_cast<std::int32_t>(frame->scratch));
-    first = (frame->flags & kFrameHandler) ? frame->base : frame->base - 1;
+    first = status_slot(thread);
     first->set_boolean(true);
     count = static_cast<int>(co->top - first);
   }

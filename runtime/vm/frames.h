@@ -31,7 +31,8 @@ CallFrame* push_script_frame(ThreadState& thread, Value* function, int arguments
 Next finish_return(ThreadState& thread, Value* first, int count);
 
 // Puts the __call metamethod of `*function` in front of it, so that the value becomes the first
-// argument. Returns where the function stands now. Raises: "attempt to call ...", kStackOverflow, kMemory.
+// argument. Returns where the function stands now, or null with the error in thread.pending.
+// Raises: kStackOverflow, kMemory.
 Value* insert_call_metamethod(ThreadState& thread, Value* function, int arguments);
 
 // Completes the instruction before frame->pc of the running script frame with the metamethod's

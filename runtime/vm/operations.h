@@ -60,6 +60,16 @@ String* to_string(ThreadState& thread, const Value& v);
 // Type name for messages: __name of the metatable if it is a string, else the basic type's. Raises: nothing.
 std::string type_name(const SharedState& shared, const Value& v);
 
+// --- error values of failing operations, complete with position and names; nothing is thrown --------
+// For instructions, which fail by return code. Raises: kMemory.
+namespace error {
+Value text(ThreadState& thread, std::string_view message);
+Value type(ThreadState& thread, const Value& culprit, const char* action);
+Value call(ThreadState& thread, const Value& culprit);
+Value arithmetic(ThreadState& thread, Operator op, const Value& a, const Value& b);
+Value order(ThreadState& thread, const Value& a, const Value& b);
+}  // namespace error
+
 // --- raising (messages with position and variable names; the failing instruction is the current frame's) ---
 [[noreturn]] void raise_value(ThreadState& thread, const Value& error);
 [[noreturn]] void raise_text(ThreadState& thread, std::string_view message);          // adds "chunk:line: " of the running script function

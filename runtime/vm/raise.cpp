@@ -24,48 +24,65 @@ std::string position_of(ThreadState& thread, ErrorId id) {
   return script_position(thread.current, frame);
 }
 
-[[noreturn]] void raise_wrong(ThreadState& thread, const Value& culprit, const char* action,
-                              const std::string& variable) {
+Value wrong_type(ThreadState& thread, const Value& culprit, const char* action, const std::string& variable) {
   const std::string type = type_name(thread.shared, culprit);
-  raise_text(thread, std::string("attempt to ") + action + " a " + type + " value" + variable);
+  return error::text(thread, std::string("attempt to ") + action + " a " + type + " value" + variable);
 }
 
 }  // namespace
 
-void raise_value(ThreadState&, const Value& error) { throw ScriptError(error); }
+namespace error {
 
-void raise_text(ThreadState& thread, std::string_view message) {
-  std::string text = script_position(thread.current, frame_at(thread.current, 0));
-  text.append(message);
-  throw ScriptError(Value::of(string::make(thread.heap(), text)));
+Value text(ThreadState& thread, std::string_view message) {
+  std::string complete = script_position(thread.current, frame_at(thread.current, 0));
+  complete.append(message);
+  return Value::of(string::make(thread.heap(), complete));
 }
 
-void raise_type(ThreadState& thread, const Value& culprit, const char* action) {
-  raise_wrong(thread, culprit, action, variable_description(thread, &culprit));
+Value type(ThreadState& thread, const Value& culprit, const char* action) {
+  return wrong_type(thread, culprit, action, variable_description(thread, &culprit));
 }
 
 // The name comes from the call instruction where there is one: it knows methods, metamethods and iterators.
-void raise_call(ThreadState& thread, const Value& culprit) {
+Value call(ThreadState& thread, const Value& culprit) {
   const CallName name = callee_name(thread.current, frame_at(thread.current, 0));
-  if (name.kind[0] == '\0') raise_type(thread, culprit, "call");
-  raise_wrong(thread, culprit, "call", std::string(" (") + name.kind + " '" + name.name + "')");
+  if (name.kind[0] == '\0') return type(thread, culprit, "call");
+  return wrong_type(thread, culprit, "call", std::string(" (") + name.kind + " '" + name.name + "')");
 }
 
-void raise_arithmetic(ThreadState& thread, Operator op, const Value& a, const Value& b) {
+Value arithmetic(ThreadState& thread, Operator op, const Value& a, const Value& b) {
   const bool bitwise = (op >= Operator::kBitAnd && op <= Operator::kShiftRight) || op == Operator::kBitNot;
   if (bitwise && a.is_number() && b.is_number()) {
     std::int64_t ignored;
     const Value& culprit = to_integer_strict(a, ignored) ? b : a;
-    raise_text(thread, "number" + variable_description(thread, &culprit) + " has no integer representation");
+    return text(thread, "number" + variable_description(thread, &culprit) + " has no integer representation");
   }
-  raise_type(thread, a.is_number() ? b : a, bitwise ? "perform bitwise operation on" : "perform arithmetic on");
+  return type(thread, a.is_number() ? b : a, bitwise ? "perform bitwise operation on" : "perform arithmetic on");
 }
 
-void raise_order(ThreadState& thread, const Value& a, const Value& b) {
+Value order(ThreadState& thread, const Value& a, const Value& b) {
   const std::string left = type_name(thread.shared, a), right = type_name(thread.shared, b);
-  if (left == right) raise_text(thread, "attempt to compare two " + left + " values");
-  raise_text(thread, "attempt to compare " + left + " with " + right);
+  if (left == right) return text(thread, "attempt to compare two " + left + " values");
+  return text(thread, "attempt to compare " + left + " with " + right);
 }
+
+}  // namespace error
+
+void raise_value(ThreadState&, const Value& error) { throw ScriptError(error); }
+
+void raise_text(ThreadState& thread, std::string_view message) { throw ScriptError(error::text(thread, message)); }
+
+void raise_type(ThreadState& thread, const Value& culprit, const char* action) {
+  throw ScriptError(error::type(thread, culprit, action));
+}
+
+void raise_call(ThreadState& thread, const Value& culprit) { throw ScriptError(error::call(thread, culprit)); }
+
+void raise_arithmetic(ThreadState& thread, Operator op, const Value& a, const Value& b) {
+  throw ScriptError(error::arithmetic(thread, op, a, b));
+}
+
+void raise_order(ThreadState& thread, const Value& a, const Value& b) { throw ScriptError(error::order(thread, a, b)); }
 
 void raise_concat(ThreadState& thread, const Value& a, const Value& b) {
   raise_type(thread, a.is_string() || a.is_number() ? b : a, "concatenate");

@@ -12,6 +12,11 @@ namespace {
 
 constexpr int kMaxMetamethodChain = 2000;
 
+Next fail(ThreadState& thread, const Value& error) noexcept {
+  thread.pending = error;
+  return Next::kError;
+}
+
 // Calls the metamethod `function` with operands on behalf of the running instruction. The operands
 // go behind the frame's registers, into the reserve at worst.
 Next call_metamethod(ThreadState& thread, const Value& function, const Value& a, const Value& b, const Value* c) {
@@ -52,13 +57,13 @@ Next get(ThreadState& thread, int destination, const Value& object, const Value&
       }
     } else {
       method = &metamethod(thread.shared, *at, Metamethod::kIndex);
-      if (method->is_nil()) raise_type(thread, *at, "index");
+      if (method->is_nil()) return fail(thread, error::type(thread, *at, "index"));
     }
     if (method->is_function()) return call_metamethod(thread, *method, *at, key, nullptr);
     holder = *method;
     at = &holder;
   }
-  raise_text(thread, "'__index' chain too long; possible loop");
+  return fail(thread, error::text(thread, "'__index' chain too long; possible loop"));
 }
 
 Next set(ThreadState& thread, const Value& object, const Value& key, const Value& value) {
@@ -76,13 +81,13 @@ Next set(ThreadState& thread, const Value& object, const Value& key, const Value
       }
     } else {
       method = &metamethod(thread.shared, *at, Metamethod::kNewIndex);
-      if (method->is_nil()) raise_type(thread, *at, "index");
+      if (method->is_nil()) return fail(thread, error::type(thread, *at, "index"));
     }
     if (method->is_function()) return call_metamethod(thread, *method, *at, key, &value);
     holder = *method;
     at = &holder;
   }
-  raise_text(thread, "'__newindex' chain too long; possible loop");
+  return fail(thread, error::text(thread, "'__newindex' chain too long; possible loop"));
 }
 
 Next arithmetic(ThreadState& thread, Operator op, int destination, const Value& b, const Value& c) {
@@ -91,13 +96,13 @@ Next arithmetic(ThreadState& thread, Operator op, int destination, const Value& 
     case ArithmeticStatus::kDone:
       thread.current->frame->base[destination] = result;
       return Next::kContinue;
-    case ArithmeticStatus::kDivideByZero: raise_text(thread, "attempt to divide by zero");
-    case ArithmeticStatus::kModuloByZero: raise_text(thread, "attempt to perform 'n%0'");
+    case ArithmeticStatus::kDivideByZero: return fail(thread, error::text(thread, "attempt to divide by zero"));
+    case ArithmeticStatus::kModuloByZero: return fail(thread, error::text(thread, "attempt to perform 'n%0'"));
     default: break;
   }
   bool found;
   const Next next = binary_metamethod(thread, metamethod_of(op), b, c, &found);
-  if (!found) raise_arithmetic(thread, op, b, c);
+  if (!found) return fail(thread, error::arithmetic(thread, op, b, c));
   return next;
 }
 
@@ -122,7 +127,7 @@ Next length(ThreadState& thread, int destination, const Value& operand) {
       return Next::kContinue;
     }
     method = &metamethod(thread.shared, operand, Metamethod::kLength);
-    if (method->is_nil()) raise_type(thread, operand, "get length of");
+    if (method->is_nil()) return fail(thread, error::type(thread, operand, "get length of"));
   }
   return call_metamethod(thread, *method, operand, operand, nullptr);
 }
@@ -149,7 +154,7 @@ Next order(ThreadState& thread, const Value& a, const Value& b, Metamethod which
   }
   bool found;
   const Next next = binary_metamethod(thread, which, a, b, &found);
-  if (!found) raise_order(thread, a, b);
+  if (!found) return fail(thread, error::order(thread, a, b));
   *done = false;
   return next;
 }
@@ -369,6 +374,7 @@ Next tail_call(ThreadState& thread, int a, int arguments) {
   Value* function = frame->base + a;
   while (!function->is_function()) {
     function = insert_call_metamethod(thread, function, arguments++);
+    if (function == nullptr) return Next::kError;
     frame = co->frame;
   }
   // A native cannot replace the frame: it runs like any call and the Return behind the instruction returns its results.
