@@ -60,11 +60,13 @@ Next recover(ThreadState& thread, std::ptrdiff_t entry) {
   if (frame->flags & kFrameHandler) call_handler(thread, frame->base[0]);
   co->frame = frame = co->frames + index;
   frame->flags &= static_cast<std::uint16_t>(~kFrameProtected);
+  if (BATON_UNLIKELY(!co->hooks_allowed)) restore_hooks(co);
   set_own_nesting(co, static_cast<std::int32_t>(frame->scratch));
   close_variables_failing(thread, frame->base);
   frame = co->frames + index;
   co->frame = frame;
-  Value* first = frame->base - 1;
+  // A return hook must still find the function in its slot.
+  Value* first = BATON_UNLIKELY(co->hook_mask != 0) ? frame->base : frame->base - 1;
   first[0].set_boolean(false);
   first[1] = thread.pending;
   thread.pending.set_nil();
@@ -142,6 +144,7 @@ namespace {
 void unwind_to(ThreadState& thread, std::ptrdiff_t frame, std::ptrdiff_t slot, std::int32_t nesting) {
   Coroutine* co = thread.current;
   co->frame = co->frames + frame;
+  if (BATON_UNLIKELY(!co->hooks_allowed)) restore_hooks(co);
   set_own_nesting(co, nesting);
   close_variables_failing(thread, co->stack + slot);
   co->frame = co->frames + frame;

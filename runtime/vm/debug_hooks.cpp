@@ -24,34 +24,19 @@
 namespace baton::vm {
 namespace {
 
-// No hooks of `co` while it lives; the frame that runs a hook is marked. Destructors run nothing else,
-// so an error of the hook passes through.
-class HookRunning {
- public:
-  explicit HookRunning(Coroutine* co) noexcept : co_(co), frame_(co->frame - co->frames) {
-    co->hooks_allowed = false;
-    co->frame->flags |= kFrameHooked;
-  }
-  ~HookRunning() {
-    co_->hooks_allowed = true;
-    co_->frames[frame_].flags &= static_cast<std::uint16_t>(~kFrameHooked);
-  }
-  HookRunning(const HookRunning&) = delete;
-  HookRunning& operator=(const HookRunning&) = delete;
-
- private:
-  Coroutine* co_;
-  std::ptrdiff_t frame_;  // an index: frames may move
-};
-
+// If the hook raises, the marks stay: a traceback made on the way out still sees a hook, and whoever
+// handles the error drops the marked frame and calls restore_hooks.
 void fire(ThreadState& thread, std::string_view event, int line) {
   Coroutine* co = thread.current;
   if (!co->hooks_allowed || co->hook.is_nil()) return;
-  const HookRunning running(co);
+  co->hooks_allowed = false;
+  co->frame->flags |= kFrameHooked;
   push(thread, co->hook);
   push(thread, Value::of(string::make(thread.heap(), event)));
   push(thread, line >= 0 ? Value::from(std::int64_t{line}) : Value());
   call(thread, 2, 0);
+  co->hooks_allowed = true;
+  co->frame->flags &= static_cast<std::uint16_t>(~kFrameHooked);
 }
 
 bool count_is_due(Coroutine* co) noexcept {
@@ -79,6 +64,13 @@ void set_hook(Heap& heap, Coroutine* co, const Value& function, int mask, std::i
     const std::ptrdiff_t next = frame->pc - frame->base[-1].closure()->prototype->code.items;
     frame->scratch = next > 0 ? static_cast<std::uint32_t>(next - 1) : 0;
   }
+}
+
+void restore_hooks(Coroutine* co) noexcept {
+  for (const CallFrame* frame = co->frames + 1; frame <= co->frame; ++frame) {
+    if ((frame->flags & kFrameHooked) != 0) return;
+  }
+  co->hooks_allowed = true;
 }
 
 void inherit_hook(Heap& heap, const Coroutine* creator, Coroutine* created) noexcept {

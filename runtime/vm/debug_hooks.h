@@ -34,6 +34,10 @@ void set_hook(Heap& heap, Coroutine* co, const Value& function, int mask, std::i
 // Gives a new coroutine the hook of its creator. Raises: nothing.
 void inherit_hook(Heap& heap, const Coroutine* creator, Coroutine* created) noexcept;
 
+// After an error has dropped frames: allows hooks again unless one runs in the frames that are left.
+// Raises: nothing.
+void restore_hooks(Coroutine* co) noexcept;
+
 // Chooses the plain or the traced dispatch table for the running coroutine. Raises: nothing.
 void update_dispatch(ThreadState& thread) noexcept;
 
