@@ -59,7 +59,7 @@ void NativeCall::set_size(int n) {
   coroutine_->top = end;
 }
 
-void NativeCall::push(const Value& v) { vm::push(thread_, v); }
+void NativeCall::push_beyond(const Value& v) { vm::push(thread_, v); }
 
 void NativeCall::push_string(std::string_view bytes) { push(Value::of(string::make(heap(), bytes))); }
 
@@ -102,9 +102,8 @@ void NativeCall::check_any(int i) {
   if (i > count_) argument_error(i, "value expected");
 }
 
-std::int64_t NativeCall::check_integer(int i) {
+std::int64_t NativeCall::convert_integer(int i) {
   const Value v = arg(i);
-  if (BATON_LIKELY(v.is_integer())) return v.integer;
   std::int64_t result;
   if (vm::to_integer(v, result)) return result;
   Value number;
@@ -112,16 +111,10 @@ std::int64_t NativeCall::check_integer(int i) {
   type_error(i, "number");
 }
 
-std::int64_t NativeCall::optional_integer(int i, std::int64_t otherwise) {
-  return none_or_nil(i) ? otherwise : check_integer(i);
-}
-
-double NativeCall::check_number(int i) {
+double NativeCall::convert_number(int i) {
   const Value v = check_numeric(i);
   return v.is_float() ? v.number : static_cast<double>(v.integer);
 }
-
-double NativeCall::optional_number(int i, double otherwise) { return none_or_nil(i) ? otherwise : check_number(i); }
 
 Value NativeCall::check_numeric(int i) {
   Value number;
@@ -129,9 +122,8 @@ Value NativeCall::check_numeric(int i) {
   return number;
 }
 
-String* NativeCall::check_string(int i) {
+String* NativeCall::convert_string(int i) {
   const Value v = arg(i);
-  if (BATON_LIKELY(v.is_string())) return v.string();
   if (!v.is_number()) type_error(i, "string");
   slot(i) = Value::of(vm::number_to_string(heap(), v));
   return slot(i).string();

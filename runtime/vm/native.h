@@ -59,7 +59,11 @@ class NativeCall {
   // Values in the window: arguments and pushes.
   int size() const noexcept { return static_cast<int>(coroutine_->top - coroutine_->frame->base); }
   void set_size(int n);                     // drops or fills with nil. Raises: kStackOverflow, kMemory
-  void push(const Value& v);                // Raises: kStackOverflow, kMemory
+  // Raises: kStackOverflow, kMemory.
+  void push(const Value& v) {
+    if (BATON_LIKELY(coroutine_->top < coroutine_->frame->top)) *coroutine_->top++ = v;
+    else push_beyond(v);
+  }
   void push_string(std::string_view bytes); // Raises: kMemory, kStringTooLong
   Value pop() noexcept { return *--coroutine_->top; }
   void reserve(int slots);                  // room for that many pushes. Raises: kStackOverflow, kMemory
@@ -81,12 +85,21 @@ class NativeCall {
 
   // --- argument checks: each raises "bad argument #i to 'name' (...)" as luaL_* word it -------------
   void check_any(int i);                                      // value expected
-  std::int64_t check_integer(int i);                          // converts strings and integral floats
-  std::int64_t optional_integer(int i, std::int64_t otherwise);
-  double check_number(int i);
-  double optional_number(int i, double otherwise);
+  std::int64_t check_integer(int i) {                         // converts strings and integral floats
+    const Value v = arg(i);
+    return BATON_LIKELY(v.is_integer()) ? v.integer : convert_integer(i);
+  }
+  std::int64_t optional_integer(int i, std::int64_t otherwise) { return none_or_nil(i) ? otherwise : check_integer(i); }
+  double check_number(int i) {
+    const Value v = arg(i);
+    return BATON_LIKELY(v.is_float()) ? v.number : convert_number(i);
+  }
+  double optional_number(int i, double otherwise) { return none_or_nil(i) ? otherwise : check_number(i); }
   Value check_numeric(int i);                                 // integer or float value, converts strings
-  String* check_string(int i);                                // a number is converted in its slot
+  String* check_string(int i) {                               // a number is converted in its slot
+    const Value v = arg(i);
+    return BATON_LIKELY(v.is_string()) ? v.string() : convert_string(i);
+  }
   std::string_view check_text(int i) { return check_string(i)->view(); }
   std::string_view optional_text(int i, std::string_view otherwise);
   Table* check_table(int i);
@@ -107,6 +120,12 @@ class NativeCall {
   [[noreturn]] void type_error(int i, const char* expected);
 
  private:
+  // The slow halves of the inline functions above.
+  void push_beyond(const Value& v);
+  std::int64_t convert_integer(int i);
+  double convert_number(int i);
+  String* convert_string(int i);
+
   ThreadState& thread_;
   Coroutine* coroutine_;
   int count_;
