@@ -18,6 +18,18 @@
 #include "vm/string_builder.h"
 
 namespace baton::stdlib {
+
+Table* make_byte_strings(Heap& heap) { return table::make(heap, 256, 0); }
+
+Value byte_string(NativeCall& call, unsigned char byte) {
+  Table* known = call.upvalue(1).table();
+  if (BATON_LIKELY(byte < known->array_size && known->array[byte].is_string())) return known->array[byte];
+  const char text = static_cast<char>(byte);
+  const Value made = Value::of(string::make(call.heap(), {&text, 1}));
+  table::set_integer(call.heap(), known, byte + 1, made);
+  return made;
+}
+
 namespace {
 
 int string_len(NativeCall& call) {
@@ -29,6 +41,7 @@ int string_sub(NativeCall& call) {
   const std::size_t length = s->length;
   const std::size_t first = start_position(call.check_integer(2), length);
   const std::size_t last = end_position(call.optional_integer(3, -1), length);
+  if (first == last) return call.result(byte_string(call, static_cast<unsigned char>(s->data()[first - 1])));
   if (first > last) return call.result_string({});
   if (first == 1 && last == length) return call.result(Value::of(s));
   return call.result_string({s->data() + first - 1, last - first + 1});
@@ -134,6 +147,11 @@ int string_byte(NativeCall& call) {
 }
 
 int string_char(NativeCall& call) {
+  if (call.count() == 1) {
+    const std::int64_t code = call.check_integer(1);
+    if (code < 0 || code > 0xFF) call.argument_error(1, "value out of range");
+    return call.result(byte_string(call, static_cast<unsigned char>(code)));
+  }
   StringBuilder result(call.heap());
   for (int i = 1; i <= call.count(); ++i) {
     const Value v = call.arg(i);
@@ -152,10 +170,6 @@ int string_dump(NativeCall& call) {
 
 const NativeInfo kFunctions[] = {
     {"len", "string.len(s: string) -> integer", "The number of bytes of s; embedded zeros count.", string_len},
-    {"sub", "string.sub(s: string, i: integer, j?: integer) -> string",
-     "The bytes of s from position i to position j, both included. Negative positions count from the end, j is -1 by "
-     "default; positions outside the string are moved to its ends.",
-     string_sub},
     {"lower", "string.lower(s: string) -> string", "A copy of s with the letters A-Z in lower case.", string_lower},
     {"upper", "string.upper(s: string) -> string", "A copy of s with the letters a-z in upper case.", string_upper},
     {"reverse", "string.reverse(s: string) -> string", "The bytes of s in reverse order.", string_reverse},
@@ -165,12 +179,21 @@ const NativeInfo kFunctions[] = {
     {"byte", "string.byte(s: string, i?: integer, j?: integer) -> integer ...",
      "The codes of the bytes of s from position i (1 by default) to position j (i by default).", string_byte,
      Intrinsic::kStringByte},
-    {"char", "string.char(...: integer) -> string",
-     "The string of the bytes with the given codes. A code outside 0..255 is an error.", string_char},
     {"dump", "string.dump(f: function, strip?: boolean) -> string",
      "The binary form of a script function, which `load` accepts; without debug information if strip is true. Upvalues "
      "are not kept. A native function is an error.",
      string_dump},
+    {nullptr, nullptr, nullptr, nullptr},
+};
+
+// These have the table of byte_string as their upvalue.
+const NativeInfo kByteStringFunctions[] = {
+    {"sub", "string.sub(s: string, i: integer, j?: integer) -> string",
+     "The bytes of s from position i to position j, both included. Negative positions count from the end, j is -1 by "
+     "default; positions outside the string are moved to its ends.",
+     string_sub},
+    {"char", "string.char(...: integer) -> string",
+     "The string of the bytes with the given codes. A code outside 0..255 is an error.", string_char},
     {nullptr, nullptr, nullptr, nullptr},
 };
 
@@ -229,6 +252,13 @@ Table* open_string(ThreadState& thread) {
   Heap& heap = thread.heap();
   Table* library = table::make(heap, 0, 32);
   native::add_functions(thread, library, kFunctions);
+  Table* byte_strings = make_byte_strings(heap);
+  for (const NativeInfo* info = kByteStringFunctions; info->name != nullptr; ++info) {
+    const Value function = native::make(thread, info, 1);
+    function.native()->upvalues()[0] = Value::of(byte_strings);
+    heap.barrier(function.native(), byte_strings);
+    native::set_field(thread, library, info->name, function);
+  }
   native::add_functions(thread, library, kStringMatchFunctions);
   native::add_functions(thread, library, kStringFormatFunctions);
   native::add_functions(thread, library, kStringPackFunctions);

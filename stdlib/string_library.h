@@ -32,6 +32,11 @@ constexpr std::size_t end_position(std::int64_t position, std::size_t length) no
   return length + static_cast<std::size_t>(position) + 1;
 }
 
+// The string of one byte. Upvalue 1 of the running native must be the table made by make_byte_strings: such strings are
+// so common that they are made once and kept. Raises: kMemory.
+Value byte_string(NativeCall& call, unsigned char byte);
+Table* make_byte_strings(Heap& heap);
+
 // Native loops over bytes poll after each piece of this size.
 inline constexpr std::size_t kPieceBytes = std::size_t{1} << 18;
 

@@ -177,9 +177,11 @@ class Quicksort {
       if (a.is_float() && b.is_float()) return a.number < b.number;
       return vm::less(thread_, a, b);
     }
-    call_.push(call_.slot(2));
-    call_.push(a);
-    call_.push(b);
+    Value* top = call_.coroutine()->top;  // eight slots of the window are in use at most, so there is room
+    top[0] = call_.slot(2);
+    top[1] = a;
+    top[2] = b;
+    call_.coroutine()->top = top + 3;
     vm::call(thread_, 2, 1);
     return call_.pop().is_truthy();
   }
