@@ -1,0 +1,125 @@
+// The module gil: the global interpreter lock as scripts see it. Its figures are sync's; names and units are made here.
+#include <string>
+
+#include "sync/gil.h"
+
+#include "all_modules.h"
+#include "vm/call.h"
+#include "vm/native.h"
+
+namespace baton::stdlib {
+namespace {
+
+double seconds(std::int64_t nanoseconds) { return static_cast<double>(nanoseconds) / 1e9; }
+
+void set_number(NativeCall& call, Table* t, const char* name, double v) { native::set_field(call.thread(), t, name, Value::from(v)); }
+
+void set_count(NativeCall& call, Table* t, const char* name, std::uint64_t v) {
+  native::set_field(call.thread(), t, name, Value::from(static_cast<std::int64_t>(v)));
+}
+
+int gil_switch_interval(NativeCall& call) {
+  Gil& gil = call.shared().gil;
+  if (!call.none_or_nil(1)) {
+    const double wanted = call.check_number(1);
+    constexpr double kLeast = static_cast<double>(kShortestSwitchIntervalNs) / 1e9;
+    constexpr double kMost = static_cast<double>(kLongestSwitchIntervalNs) / 1e9;
+    if (!(wanted >= kLeast && wanted <= kMost)) call.argument_error(1, "switch interval must be from 0.00005 to 1 second");
+    gil.set_switch_interval_ns(static_cast<std::int64_t>(wanted * 1e9 + 0.5));
+  }
+  return call.result(Value::from(seconds(gil.switch_interval_ns())));
+}
+
+int gil_switch(NativeCall& call) {
+  return call.result(Value::boolean(call.shared().gil.switch_now(call.thread().gil_slot)));
+}
+
+int gil_waiters(NativeCall& call) {
+  std::int64_t count = 0;
+  for (const GilFigures& figures : call.shared().gil.threads()) count += figures.waiting ? 1 : 0;
+  return call.result(Value::from(count));
+}
+
+// {name=, held=, waited=, switches=} of one native thread.
+Value thread_figures(NativeCall& call, const GilFigures& figures) {
+  Table* t = table::make(call.heap(), 0, 4);
+  native::set_field(call.thread(), t, "name", Value::of(string::make(call.heap(), figures.name)));
+  set_number(call, t, "held", seconds(figures.held_ns));
+  set_number(call, t, "waited", seconds(figures.waited_ns));
+  set_count(call, t, "switches", figures.switches);
+  return Value::of(t);
+}
+
+// {seconds=, where=}: the longest turn of all, and whose it was, if that thread still runs.
+Value longest_turn(NativeCall& call, const GilFigures& totals, const std::vector<GilFigures>& threads) {
+  Table* t = table::make(call.heap(), 0, 2);
+  set_number(call, t, "seconds", seconds(totals.longest_ns));
+  std::string where = totals.longest_ns > 0 ? "a native thread that has ended" : "nowhere";
+  for (const GilFigures& figures : threads) {
+    if (totals.longest_ns > 0 && figures.longest_ns == totals.longest_ns) where = "native thread '" + figures.name + "'";
+  }
+  native::set_field(call.thread(), t, "where", Value::of(string::make(call.heap(), where)));
+  return Value::of(t);
+}
+
+int gil_stats(NativeCall& call) {
+  Gil& gil = call.shared().gil;
+  const std::vector<GilFigures> threads = gil.threads();
+  const GilFigures totals = gil.totals();
+  if (call.truthy(1)) gil.reset_figures();
+  Table* t = table::make(call.heap(), 0, 8);
+  set_count(call, t, "switches", totals.switches);
+  set_count(call, t, "forced", totals.forced);
+  set_count(call, t, "voluntary", totals.voluntary);
+  set_number(call, t, "held", seconds(totals.held_ns));
+  set_number(call, t, "waited", seconds(totals.waited_ns));
+  native::set_field(call.thread(), t, "longest", longest_turn(call, totals, threads));
+  Table* list = table::make(call.heap());
+  for (const GilFigures& figures : threads) {
+    table::set_integer(call.heap(), list, static_cast<std::int64_t>(figures.id), thread_figures(call, figures));
+  }
+  native::set_field(call.thread(), t, "threads", Value::of(list));
+  return call.result(Value::of(t));
+}
+
+class Hold {
+ public:
+  explicit Hold(ThreadState& thread) noexcept : thread_(thread) { thread.shared.gil.begin_hold(thread.gil_slot); }
+  ~Hold() { thread_.shared.gil.end_hold(thread_.gil_slot); }
+  Hold(const Hold&) = delete;
+  Hold& operator=(const Hold&) = delete;
+
+ private:
+  ThreadState& thread_;
+};
+
+int gil_hold(NativeCall& call) {
+  call.check_any(1);
+  const Hold hold(call.thread());
+  return vm::call(call.thread(), call.count() - 1, kMultipleResults);
+}
+
+const NativeInfo kFunctions[] = {
+    {"hold", "gil.hold(f, ...)",
+     "Calls f without any forced switch to another native thread; a wait inside raises. Returns f's results.", gil_hold},
+    {"stats", "gil.stats([reset])",
+     "Figures since the start or the last reset: {switches, forced, voluntary, held, waited, longest={seconds, where}, "
+     "threads={[id]={name, held, waited, switches}}}, times in seconds. With a true argument they begin anew afterwards.",
+     gil_stats},
+    {"switch", "gil.switch()", "Lets the native thread run that waits longest. Returns whether one did.", gil_switch},
+    {"switch_interval", "gil.switch_interval([seconds])",
+     "Returns how long a native thread keeps the GIL while others want it; with an argument (0.00005 to 1) sets it first.",
+     gil_switch_interval},
+    {"waiters", "gil.waiters()", "The number of native threads that wait for the GIL at this moment.", gil_waiters},
+    {nullptr, nullptr, nullptr, nullptr},
+};
+
+}  // namespace
+
+Table* open_gil(ThreadState& thread) {
+  Table* library = table::make(thread.heap(), 0, 8);
+  native::add_functions(thread, library, kFunctions);
+  return library;
+}
+
+}  // namespace baton::stdlib

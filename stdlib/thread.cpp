@@ -1,0 +1,285 @@
+// The module thread: native threads that share the heap.
+//
+// A Thread is a userdata around a reference to sched's NativeThread; its user value is the thread's root coroutine, on whose
+// stack the results stay. So results live as long as somebody can ask for them, and no longer.
+#include <cmath>
+#include <new>
+#include <string>
+
+#include "all_modules.h"
+#include "option_table.h"
+#include "sched/thread_group.h"
+#include "thread_library.h"
+#include "vm/operations.h"
+
+namespace baton::stdlib {
+
+std::int64_t timeout_argument(NativeCall& call, int i) {
+  if (call.none_or_nil(i)) return kNoDeadline;
+  const double seconds = call.check_number(i);
+  if (std::isnan(seconds)) call.argument_error(i, "timeout is not a number");
+  return sched::deadline_after(seconds);
+}
+
+int timeout_result(NativeCall& call) {
+  call.push(Value());
+  call.push_string("timeout");
+  call.push_string("ETIMEDOUT");
+  return 3;
+}
+
+Table* thread_class(ThreadState& thread, const char* class_name, const NativeInfo* methods, const NativeInfo* closer) {
+  bool created = false;
+  Table* metatable = native::class_metatable(thread, class_name, &created);
+  if (!created) return metatable;
+  Table* index = table::make(thread.heap());
+  native::add_functions(thread, index, methods);
+  native::set_field(thread, metatable, "__index", Value::of(index));
+  if (closer != nullptr) native::set_field(thread, metatable, "__close", native::make(thread, closer));
+  return metatable;
+}
+
+namespace {
+
+using sched::NativeThread;
+using sched::ThreadGroup;
+using sched::ThreadStatus;
+
+struct Handle {
+  NativeThread* thread;
+};
+
+ThreadGroup& group(NativeCall& call) { return sched::group_of(call.shared()); }
+
+NativeThread& self(NativeCall& call) { return sched::native_thread_of(call.thread()); }
+
+NativeThread& check_thread(NativeCall& call) { return *static_cast<Handle*>(call.check_userdata(1, kThreadClass))->thread; }
+
+// The collector has found that nobody can ask for the results any more.
+void release_handle(void* block) noexcept {
+  NativeThread* thread = static_cast<Handle*>(block)->thread;
+  if (thread == nullptr) return;
+  thread->set_handle(nullptr);
+  sched::group_of(thread->state().shared).report_if_uncollected(*thread);
+  thread->release_reference();
+}
+
+// --- results ---------------------------------------------------------------------------------------------------------------
+
+const Coroutine* root_of(NativeCall& call) { return call.slot(1).userdata()->user_values()[0].coroutine(); }
+
+// Waits for the end of the thread in argument 1. Returns: false when the timeout in argument 2 came first.
+bool wait_for_end(NativeCall& call, NativeThread& thread) {
+  if (thread.has_ended()) return true;
+  if (&thread == &self(call)) call.error("a native thread cannot wait for its own end");
+  if (thread.is_main()) call.error("the main native thread cannot be waited for");
+  const std::int64_t deadline = timeout_argument(call, 2);
+  sched::Waiter waiter(self(call));
+  thread.joiners().push(waiter);
+  return sched::wait(call.thread(), waiter, deadline, "thread.join") == sched::WaitResult::kReady;
+}
+
+Value error_of(NativeCall& call, const NativeThread& thread) {
+  const Value error = root_of(call)->error;
+  if (error.is_nil() && thread.status() == ThreadStatus::kCancelled) {
+    return Value::of(string::make(call.heap(), "native thread was stopped"));
+  }
+  return error;
+}
+
+int push_results(NativeCall& call, const NativeThread& thread) {
+  const int count = thread.result_count();
+  call.reserve(count);
+  const Coroutine* root = root_of(call);
+  for (int i = 0; i < count; ++i) call.push(root->top[i - count]);
+  return count;
+}
+
+int thread_join(NativeCall& call) {
+  NativeThread& thread = check_thread(call);
+  if (!wait_for_end(call, thread)) return timeout_result(call);
+  group(call).mark_collected(thread);
+  if (thread.status() != ThreadStatus::kDone) return call.fail(error_of(call, thread));
+  return push_results(call, thread);
+}
+
+int thread_result(NativeCall& call) {
+  NativeThread& thread = check_thread(call);
+  if (!wait_for_end(call, thread)) return timeout_result(call);
+  group(call).mark_collected(thread);
+  const bool fine = thread.status() == ThreadStatus::kDone;
+  call.push(Value::boolean(fine));
+  if (fine) return push_results(call, thread) + 1;
+  call.push(error_of(call, thread));
+  return 2;
+}
+
+// --- state -----------------------------------------------------------------------------------------------------------------
+
+int thread_status(NativeCall& call) {
+  NativeThread& thread = check_thread(call);
+  switch (thread.status()) {
+    case ThreadStatus::kPending: return call.result_string("pending");
+    case ThreadStatus::kRunning: return call.result_string(thread.is_waiting() ? "waiting" : "running");
+    case ThreadStatus::kDone: return call.result_string("done");
+    case ThreadStatus::kFailed: return call.result_string("failed");
+    default: return call.result_string("cancelled");
+  }
+}
+
+int thread_done(NativeCall& call) { return call.result(Value::boolean(check_thread(call).has_ended())); }
+
+int thread_cancel(NativeCall& call) {
+  NativeThread& thread = check_thread(call);
+  const Value reason = call.none_or_nil(2) ? Value::of(string::make(call.heap(), "native thread was cancelled")) : call.arg(2);
+  const bool asked = !thread.has_ended();
+  thread.cancel(reason);
+  return call.result(Value::boolean(asked));
+}
+
+// Fields `id` and `name`, else methods (upvalue 1).
+int thread_index(NativeCall& call) {
+  NativeThread& thread = check_thread(call);
+  const Value key = call.arg(2);
+  if (key.is_string()) {
+    if (key.string()->view() == "id") return call.result(Value::from(std::int64_t{thread.state().id}));
+    if (key.string()->view() == "name") return call.result_string(thread.state().name);
+  }
+  return call.result(*table::get(call.upvalue(1).table(), key));
+}
+
+int thread_to_string(NativeCall& call) {
+  NativeThread& thread = check_thread(call);
+  return call.result_string("Thread " + std::to_string(thread.state().id) + " '" + thread.state().name + "'");
+}
+
+const NativeInfo kMethods[] = {
+    {"await", "thread:await([timeout])", "The same as join.", thread_join},
+    {"cancel", "thread:cancel([reason])",
+     "Asks the native thread to end and returns at once, true if it had not ended: reason is raised in it at its next loop, "
+     "call or wait, and again at every later wait.",
+     thread_cancel},
+    {"done", "thread:done()", "Whether the native thread has ended.", thread_done},
+    {"join", "thread:join([timeout])",
+     "Waits until the native thread has ended and returns the results of its function, or raises the same error value that "
+     "it raised. Returns nil, \"timeout\", \"ETIMEDOUT\" if the timeout (seconds) comes first.",
+     thread_join},
+    {"result", "thread:result([timeout])",
+     "Like join, but returns true and the results, or false and the error value, as pcall does.", thread_result},
+    {"status", "thread:status()", "Returns \"pending\", \"running\", \"waiting\", \"done\", \"failed\" or \"cancelled\".",
+     thread_status},
+    {nullptr, nullptr, nullptr, nullptr},
+};
+
+const NativeInfo kIndex = {"__index", "thread[key]", "Fields id and name, and the methods of a native thread.", thread_index};
+const NativeInfo kToString = {"__tostring", "tostring(thread)", "Number and name of a native thread.", thread_to_string};
+
+Table* thread_metatable(ThreadState& thread) {
+  bool created = false;
+  Table* metatable = native::class_metatable(thread, kThreadClass, &created);
+  if (!created) return metatable;
+  Table* methods = table::make(thread.heap());
+  native::add_functions(thread, methods, kMethods);
+  const Value index = native::make(thread, &kIndex, 1);
+  index.native()->upvalues()[0] = Value::of(methods);
+  native::set_field(thread, metatable, "__index", index);
+  native::set_field(thread, metatable, "__tostring", native::make(thread, &kToString));
+  return metatable;
+}
+
+// The one object that scripts have for a native thread. Reaches no safepoint.
+Value handle_of(ThreadState& caller, NativeThread& thread) {
+  if (thread.handle() != nullptr) return Value::of(thread.handle());
+  Userdata* handle = userdata::make(caller.heap(), sizeof(Handle), 1);
+  handle->user_values()[0] = Value::of(thread.state().root);
+  vm::set_metatable(caller, Value::of(handle), thread_metatable(caller));
+  static_cast<Handle*>(handle->block())->thread = &thread;
+  handle->release = release_handle;
+  thread.add_reference();
+  thread.set_handle(handle);
+  return Value::of(handle);
+}
+
+// --- functions -------------------------------------------------------------------------------------------------------------
+
+// A native thread that is discarded unless it was started.
+class Unstarted {
+ public:
+  Unstarted(ThreadGroup& group, NativeThread& thread) noexcept : group_(group), thread_(&thread) {}
+  ~Unstarted() {
+    if (thread_ != nullptr) group_.discard(*thread_);
+  }
+  Unstarted(const Unstarted&) = delete;
+  Unstarted& operator=(const Unstarted&) = delete;
+
+  // Returns: 0, or the errno of the system's refusal.
+  int start() noexcept {
+    const int refusal = group_.start(*thread_);
+    if (refusal == 0) thread_ = nullptr;
+    return refusal;
+  }
+
+ private:
+  ThreadGroup& group_;
+  NativeThread* thread_;
+};
+
+int thread_spawn(NativeCall& call) {
+  static constexpr const char* kOptions[] = {"name", "daemon", nullptr};
+  const int function = call.arg(1).is_table() ? 2 : 1;
+  const OptionTable options(call, function == 2 ? 1 : call.count() + 1, kOptions);
+  call.check_function(function);
+  const String* given = options.text("name");
+  const bool is_daemon = options.flag("daemon");
+  const std::string name = given != nullptr ? std::string(given->view()) : group(call).next_name();
+  NativeThread* thread = group(call).create(name, is_daemon, call.arg(function));
+  Unstarted unstarted(group(call), *thread);
+  for (int i = function + 1; i <= call.count(); ++i) group(call).add_argument(*thread, call.arg(i));
+  const Value handle = handle_of(call.thread(), *thread);
+  if (const int refusal = unstarted.start(); refusal != 0) return call.failure_named(refusal, "cannot start a native thread");
+  return call.result(handle);
+}
+
+int thread_current(NativeCall& call) { return call.result(handle_of(call.thread(), self(call))); }
+
+int thread_main(NativeCall& call) {
+  return call.result(handle_of(call.thread(), *static_cast<NativeThread*>(call.shared().main_thread->sched)));
+}
+
+int thread_list(NativeCall& call) {
+  Table* list = table::make(call.heap());
+  std::int64_t n = 0;
+  for (NativeThread* thread : group(call).threads()) {
+    table::set_integer(call.heap(), list, ++n, handle_of(call.thread(), *thread));
+  }
+  return call.result(Value::of(list));
+}
+
+int thread_storage(NativeCall& call) {
+  if (call.thread().storage == nullptr) call.thread().storage = table::make(call.heap());
+  return call.result(Value::of(call.thread().storage));
+}
+
+const NativeInfo kFunctions[] = {
+    {"current", "thread.current()", "The Thread that is running.", thread_current},
+    {"list", "thread.list()", "A list of all native threads that have not ended, the main one first.", thread_list},
+    {"lock", "thread.lock()", "A new lock, free: one holder at a time, first come, first served.", thread_lock},
+    {"main", "thread.main()", "The Thread that runs the main chunk.", thread_main},
+    {"spawn", "thread.spawn([{name=, daemon=},] f, ...)",
+     "Starts a native thread that calls f with the arguments. All native threads share all values; one at a time runs, the "
+     "one that holds the GIL. The program ends when its native threads have ended, except those with daemon=true, which are "
+     "stopped. Returns a Thread.",
+     thread_spawn},
+    {"storage", "thread.storage()", "A table of the running native thread's own.", thread_storage},
+    {nullptr, nullptr, nullptr, nullptr},
+};
+
+}  // namespace
+
+Table* open_thread(ThreadState& thread) {
+  Table* library = table::make(thread.heap(), 0, 8);
+  native::add_functions(thread, library, kFunctions);
+  return library;
+}
+
+}  // namespace baton::stdlib

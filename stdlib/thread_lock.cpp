@@ -1,0 +1,134 @@
+// Locks and their guards. The waiting is sched's; here is what scripts see.
+#include <new>
+#include <type_traits>
+
+#include "sched/lock.h"
+#include "thread_library.h"
+#include "vm/call.h"
+#include "vm/operations.h"
+
+namespace baton::stdlib {
+namespace {
+
+using sched::Lock;
+
+constexpr const char* kLockClass = "Lock";
+constexpr const char* kGuardClass = "Guard";
+
+static_assert(std::is_trivially_destructible_v<Lock>);  // so the userdata needs no release
+
+// The right to release one acquisition, once. The lock's userdata is user value 1 of the guard's.
+struct Guard {
+  std::uint64_t serial;  // 0: nothing to release
+};
+
+Lock& check_lock(NativeCall& call) { return *static_cast<Lock*>(call.check_userdata(1, kLockClass)); }
+
+// Gives the lock back, if it still is what was acquired under that number.
+void release_acquisition(Lock& lock, std::uint64_t serial) noexcept {
+  if (lock.is_locked() && lock.serial() == serial) lock.release();
+}
+
+int guard_release(NativeCall& call) {
+  auto& guard = *static_cast<Guard*>(call.check_userdata(1, kGuardClass));
+  if (guard.serial == 0) return 0;
+  Lock& lock = *static_cast<Lock*>(call.slot(1).userdata()->user_values()[0].userdata()->block());
+  const bool is_current = lock.is_locked() && lock.serial() == guard.serial;
+  if (is_current && !lock.is_held_by(call.thread())) call.error("the lock is held by another native thread");
+  release_acquisition(lock, guard.serial);
+  guard.serial = 0;
+  return 0;
+}
+
+const NativeInfo kGuardMethods[] = {
+    {"release", "guard:release()", "Releases the lock that this guard stands for; later calls do nothing.", guard_release},
+    {nullptr, nullptr, nullptr, nullptr},
+};
+
+const NativeInfo kGuardClose = {"__close", "guard:__close()", "Releases the lock at the end of the guard's scope.",
+                                guard_release};
+
+// Pushes a guard of the lock in argument 1, which has nothing to release yet.
+Guard& push_guard(NativeCall& call) {
+  Table* metatable = thread_class(call.thread(), kGuardClass, kGuardMethods, &kGuardClose);
+  Userdata* guard = userdata::make(call.heap(), sizeof(Guard), 1);
+  guard->user_values()[0] = call.arg(1);
+  vm::set_metatable(call.thread(), Value::of(guard), metatable);
+  call.push(Value::of(guard));
+  return *static_cast<Guard*>(guard->block());
+}
+
+// --- methods ---------------------------------------------------------------------------------------------------------------
+
+int lock_acquire(NativeCall& call) {
+  Lock& lock = check_lock(call);
+  const std::int64_t deadline = timeout_argument(call, 2);
+  Guard& guard = push_guard(call);  // first, so that nothing can fail once the lock is held
+  if (lock.acquire(call.thread(), deadline) == sched::WaitResult::kTimedOut) {
+    call.error("timeout: the lock did not become free within %g seconds", call.check_number(2));
+  }
+  guard.serial = lock.serial();
+  return 1;
+}
+
+int lock_try_acquire(NativeCall& call) {
+  Lock& lock = check_lock(call);
+  if (lock.is_locked()) return call.result(Value::boolean(false));
+  Guard& guard = push_guard(call);
+  (void)lock.try_acquire(call.thread());  // it is free: nobody ran in between
+  guard.serial = lock.serial();
+  return 1;
+}
+
+int lock_release(NativeCall& call) {
+  Lock& lock = check_lock(call);
+  if (!lock.is_locked()) call.error("the lock is not held");
+  if (!lock.is_held_by(call.thread())) call.error("the lock is held by another native thread");
+  lock.release();
+  return 0;
+}
+
+int lock_locked(NativeCall& call) { return call.result(Value::boolean(check_lock(call).is_locked())); }
+
+class Held {
+ public:
+  explicit Held(Lock& lock) noexcept : lock_(lock), serial_(lock.serial()) {}
+  ~Held() { release_acquisition(lock_, serial_); }
+  Held(const Held&) = delete;
+  Held& operator=(const Held&) = delete;
+
+ private:
+  Lock& lock_;
+  std::uint64_t serial_;
+};
+
+int lock_with(NativeCall& call) {
+  Lock& lock = check_lock(call);
+  call.check_any(2);
+  (void)lock.acquire(call.thread(), kNoDeadline);
+  const Held held(lock);
+  return vm::call(call.thread(), call.count() - 2, kMultipleResults);
+}
+
+const NativeInfo kLockMethods[] = {
+    {"acquire", "lock:acquire([timeout])",
+     "Waits until the running native thread holds the lock and returns a guard: `local _ <close> = lock:acquire()`. Raises if "
+     "the timeout (seconds) comes first, and \"deadlock: ...\" if the wait could never end.",
+     lock_acquire},
+    {"locked", "lock:locked()", "Whether somebody holds the lock.", lock_locked},
+    {"release", "lock:release()", "Releases the lock; raises if the running native thread does not hold it.", lock_release},
+    {"try_acquire", "lock:try_acquire()", "Returns a guard if the lock was free, else false.", lock_try_acquire},
+    {"with", "lock:with(f, ...)", "Calls f holding the lock; returns its results.", lock_with},
+    {nullptr, nullptr, nullptr, nullptr},
+};
+
+}  // namespace
+
+int thread_lock(NativeCall& call) {
+  Userdata* lock = userdata::make(call.heap(), sizeof(Lock));
+  new (lock->block()) Lock;
+  vm::set_metatable(call.thread(), Value::of(lock), thread_class(call.thread(), kLockClass, kLockMethods));
+  return call.result(Value::of(lock));
+}
+
+}  // namespace baton::stdlib
