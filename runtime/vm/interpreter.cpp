@@ -44,31 +44,30 @@ inline std::uint64_t fetch(const Instruction* pc) noexcept {
   return word;
 }
 
-// The node of `key` if it has a value, looked for first where instruction pc[-1] last found it.
+// The value of `key` in `t`, or null if it has none. `hint` is operand d of instruction pc[-1]: the low
+// bits of the key's hash, which lead to its main position in tables of every size, or the node where
+// the instruction found a key that was not at its main position. It changes only when that helps, so
+// an instruction that meets tables of different shapes does not write to the code all the time.
 BATON_ALWAYS_INLINE Value* find_field(Table* t, const String* key, const Instruction* pc, unsigned hint) noexcept {
   Node* node = &t->nodes[hint & t->node_mask()];
-  if (BATON_LIKELY(node->key_bits == reinterpret_cast<std::uint64_t>(key) && node->key_tag == Tag::kShortString)) {
-    return BATON_LIKELY(!node->value().is_nil()) ? &node->value() : nullptr;
-  }
-  node = &t->nodes[key->hash & t->node_mask()];
-  for (;;) {
-    if (node->key_bits == reinterpret_cast<std::uint64_t>(key) && node->key_tag == Tag::kShortString) {
-      if (node->value().is_nil()) return nullptr;
-      const auto index = static_cast<std::size_t>(node - t->nodes);
-      const_cast<Instruction*>(pc)[-1].d = static_cast<std::uint16_t>(index);
-      return &node->value();
+  if (BATON_UNLIKELY(node->key_bits != reinterpret_cast<std::uint64_t>(key) || node->key_tag != Tag::kShortString)) {
+    Node* main = &t->nodes[key->hash & t->node_mask()];
+    for (node = main; node->key_bits != reinterpret_cast<std::uint64_t>(key) || node->key_tag != Tag::kShortString;) {
+      if (node->next == 0) return nullptr;
+      node += node->next;
     }
-    if (node->next == 0) return nullptr;
-    node += node->next;
+    const unsigned better = node == main ? key->hash & 0xFFFF : static_cast<unsigned>(node - t->nodes) & 0xFFFF;
+    if (hint == 0 || node != main) const_cast<Instruction*>(pc)[-1].d = static_cast<std::uint16_t>(better);
   }
+  return BATON_LIKELY(!node->value().is_nil()) ? &node->value() : nullptr;
 }
 
 // The field `key` found by following __index tables from `metatable` on; null if a function or
 // nothing decides (then the slow path does).
 inline const Value* find_inherited_by(const SharedState& shared, Table* metatable, const String* key) noexcept {
   for (int loop = 0; loop < 100 && metatable != nullptr; ++loop) {
-    const Value& next = cached_metamethod(shared, metatable, Metamethod::kIndex);
-    if (!next.is_table()) return nullptr;
+    const Value& next = *table::get_short_string(metatable, shared.metamethod_names[static_cast<int>(Metamethod::kIndex)]);
+    if (BATON_UNLIKELY(!next.is_table())) return nullptr;
     const Value* slot = table::get_short_string(next.table(), key);
     if (!slot->is_nil()) return slot;
     metatable = next.table()->metatable;
@@ -86,24 +85,9 @@ inline bool is_array_slot(const Table* t, const Value* slot) noexcept {
   return static_cast<std::size_t>(slot - t->array) < t->array_size && t->array != nullptr;
 }
 
-// Equality with a constant: nil, boolean, number or string; never a metamethod.
-inline bool equal_constant(const Value& v, const Value& constant) noexcept {
-  if (v.tag != constant.tag) return v.is_number() && constant.is_number() && raw_equal(v, constant);
-  if (constant.is_float()) return v.number == constant.number;
-  if (constant.tag == Tag::kLongString) return raw_equal(v, constant);
-  return v.bits == constant.bits || static_cast<std::uint8_t>(v.tag) <= static_cast<std::uint8_t>(Tag::kTrue);
-}
-
-// The fast half of push_script_frame: room is there.
-BATON_ALWAYS_INLINE CallFrame* enter_script(ThreadState& thread, Value* function, int arguments, int wanted) {
-  Coroutine* co = thread.current;
-  const Prototype* p = function->closure()->prototype;
-  CallFrame* frame = co->frame + 1;
-  if (BATON_UNLIKELY(BATON_STRESS || co->stack_limit - function <= static_cast<std::ptrdiff_t>(p->max_stack) + 1 ||
-                     frame == co->frames_limit)) {
-    return push_script_frame(thread, function, arguments, wanted, 0);
-  }
-  for (int i = arguments; i < p->parameter_count; ++i) function[1 + i].set_nil();
+// Fills and enters the frame of a script function for which there is room.
+BATON_ALWAYS_INLINE void enter_script(Coroutine* co, CallFrame* frame, Value* function, const Prototype* p, int arguments,
+                                      int wanted) noexcept {
   frame->base = function + 1;
   frame->pc = p->code.items;
   frame->top = function + 1 + p->max_stack;
@@ -111,7 +95,6 @@ BATON_ALWAYS_INLINE CallFrame* enter_script(ThreadState& thread, Value* function
   frame->wanted = wanted;
   frame->vararg_count = static_cast<std::uint32_t>(arguments);
   co->frame = frame;
-  return frame;
 }
 
 }  // namespace

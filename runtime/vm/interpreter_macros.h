@@ -13,6 +13,9 @@
 //     after an emergency collection.
 //  5. A store into a table is followed by the barrier; into a register by nothing.
 //  6. Bodies stay below 15 lines; what is rarely taken goes to slow_paths.
+//  7. The common path of a hot body calls nothing: a call needs a machine frame, and one call anywhere
+//     in a handler makes every pass through it set that frame up. What calls is a BATON_SLOW_OP of its
+//     own, with the same state, continued with BATON_TAIL.
 #pragma once
 
 #define A (static_cast<unsigned>((word >> 8) & 0xFF))
@@ -55,6 +58,8 @@
     [[clang::musttail]] return BATON_HANDLER(dispatch, word)(thread, pc, base, constants, dispatch, word); \
   } while (0)
 #define BATON_LEAVE(next) return next
+#define BATON_SLOW_OP(name) __attribute__((preserve_none, noinline)) static Next op_##name(BATON_OP_PARAMETERS)
+#define BATON_TAIL(name) [[clang::musttail]] return op_##name(thread, pc, base, constants, dispatch, word)
 
 #else
 
@@ -65,6 +70,8 @@
     goto* const_cast<void*>(dispatch[word & 0xFF]); \
   } while (0)
 #define BATON_LEAVE(next) return next
+#define BATON_SLOW_OP(name) label_##name:
+#define BATON_TAIL(name) goto label_##name
 
 #endif
 
@@ -84,14 +91,8 @@
   } while (0)
 
 // The poll of back-edges: `pc` is where to go on.
-#define BATON_POLL()                          \
-  do {                                        \
-    if (thread->interrupt.any()) {            \
-      BATON_SAVE();                           \
-      slow::safepoint(*thread, false);        \
-      BATON_LOAD_FRAME();                     \
-    }                                         \
-  } while (0)
+#define BATON_POLL() \
+  if (thread->interrupt.any()) BATON_TAIL(Safepoint)
 
 // After a return by the fast path: the caller is a script frame for certain and hooks did not change.
 #define BATON_RELOAD_SCRIPT()                                     \

@@ -163,6 +163,7 @@ std::string newest_position(ThreadState& thread) {
 
 void raise_if_asked(ThreadState& thread) {
   if (in_finalizer(thread)) return;
+  if (thread.unwinding) throw ForcedUnwind{};  // the bit stays set: every later safepoint goes on unwinding
   if (thread.interrupt.take(kInterruptCancel) != 0) raise_value(thread, thread.cancel_reason);
   if (&thread == thread.shared.main_thread && thread.interrupt.take(kInterruptSignal) != 0) {
     raise_value(thread, Value::of(string::make(thread.heap(), newest_position(thread) + "interrupted!")));

@@ -35,7 +35,7 @@ struct ThreadState {
   GilSlot* gil_slot = nullptr;
   Value pending;                  // error in flight by return code
   int handler_depth = 0;          // nested message handlers
-  bool unwinding = false;         // a ForcedUnwind is on its way
+  bool unwinding = false;         // it is being stopped: every safepoint throws ForcedUnwind
   std::uint32_t id = 0;           // 1: main
   std::string name;
   void* sched = nullptr;          // sched's native thread object
