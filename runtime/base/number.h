@@ -124,6 +124,9 @@ constexpr std::int64_t negate(std::int64_t value) noexcept { return subtract(0, 
 
 // Quotient rounded towards minus infinity. Takes: divisor != 0. The smallest integer by -1 wraps around.
 constexpr std::int64_t floor_divide(std::int64_t dividend, std::int64_t divisor) noexcept {
+  if (static_cast<std::uint64_t>(dividend | divisor) >> 32 == 0) {
+    return static_cast<std::int64_t>(static_cast<std::uint32_t>(dividend) / static_cast<std::uint32_t>(divisor));
+  }
   if (BATON_UNLIKELY(static_cast<std::uint64_t>(divisor) + 1u <= 1u)) return negate(dividend);  // -1 would trap
   std::int64_t quotient = dividend / divisor;
   if ((dividend ^ divisor) < 0 && quotient * divisor != dividend) quotient -= 1;
@@ -132,6 +135,10 @@ constexpr std::int64_t floor_divide(std::int64_t dividend, std::int64_t divisor)
 
 // Remainder of floor_divide: it has the sign of the divisor. Takes: divisor != 0.
 constexpr std::int64_t floor_modulo(std::int64_t dividend, std::int64_t divisor) noexcept {
+  // Both in 32 bits and not negative: a division a third as long, and no signs to mend.
+  if (static_cast<std::uint64_t>(dividend | divisor) >> 32 == 0) {
+    return static_cast<std::int64_t>(static_cast<std::uint32_t>(dividend) % static_cast<std::uint32_t>(divisor));
+  }
   if (BATON_UNLIKELY(static_cast<std::uint64_t>(divisor) + 1u <= 1u)) return 0;  // -1 would trap
   std::int64_t remainder = dividend % divisor;
   if (remainder != 0 && (remainder ^ divisor) < 0) remainder += divisor;
@@ -158,6 +165,12 @@ inline double floor_divide(double dividend, double divisor) noexcept { return st
 
 // dividend - floor(dividend / divisor) * divisor without its rounding error: it has the sign of the divisor.
 inline double floor_modulo(double dividend, double divisor) noexcept {
+  // Whole numbers, by far the most common case, need no bit by bit fmod. The bounds exclude zero
+  // divisors, NaN, infinities and the zero whose sign would matter.
+  if (dividend >= 0 && dividend < 9007199254740992.0 && divisor >= 1 && divisor < 9007199254740992.0) {
+    const auto a = static_cast<std::int64_t>(dividend), b = static_cast<std::int64_t>(divisor);
+    if (static_cast<double>(a) == dividend && static_cast<double>(b) == divisor && (a != 0)) return static_cast<double>(a % b);
+  }
   double remainder = std::fmod(dividend, divisor);
   if (remainder > 0 ? divisor < 0 : (remainder < 0 && divisor > 0)) remainder += divisor;
   return remainder;

@@ -96,10 +96,7 @@ void check_stack(Heap& heap, Coroutine* co, std::uint32_t slots) {
 void grow_stack(Heap& heap, Coroutine* co, std::uint32_t slots) {
   const auto in_use = static_cast<std::uint64_t>(co->top - co->stack);
   const std::uint64_t needed = in_use + slots;
-  if (needed > kMaxStackSlots) {
-    // Already in the reserve: the handler of a stack overflow overflows.
-    raise(co->top > co->stack_limit ? ErrorId::kErrorInErrorHandling : ErrorId::kStackOverflow);
-  }
+  if (needed > kMaxStackSlots) raise(ErrorId::kStackOverflow);
   const std::uint64_t doubled = std::min<std::uint64_t>(std::uint64_t{slots_of(co)} * 2, kMaxStackSlots);
   move_stack(heap, co, static_cast<std::uint32_t>(std::max(doubled, needed)));
 }

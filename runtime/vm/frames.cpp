@@ -48,6 +48,8 @@ void make_room(ThreadState& thread, std::uint32_t slots) {
   Coroutine* co = thread.current;
   const auto size = static_cast<std::uint32_t>(co->stack_limit - co->stack);
   if (thread.handler_depth > 0 && size >= kMaxStackSlots / 2 && co->top + slots <= co->stack_limit + kStackReserve / 2) return;
+  const std::ptrdiff_t needed = co->top - co->stack + static_cast<std::ptrdiff_t>(slots);
+  if (thread.handler_depth > 0 && needed > static_cast<std::ptrdiff_t>(kMaxStackSlots)) raise(ErrorId::kErrorInErrorHandling);
   coroutine::grow_stack(thread.heap(), co, slots);
 }
 

@@ -80,9 +80,21 @@ inline const Value* find_inherited(const SharedState& shared, const Table* t, co
   return find_inherited_by(shared, t->metatable, key);
 }
 
+// Whether a store of `value` into `owner` can be done without the collector knowing.
+inline bool needs_no_barrier(const Object* owner, const Value& value) noexcept {
+  return BATON_LIKELY(!owner->is_black()) || !value.is_heap();
+}
+
 // Whether `slot` is one of the array part, where a nil may be overwritten in place.
 inline bool is_array_slot(const Table* t, const Value* slot) noexcept {
   return static_cast<std::size_t>(slot - t->array) < t->array_size && t->array != nullptr;
+}
+
+// Equality with a constant where one of the two is a float or a long string.
+inline bool equal_to_constant(const Value& v, const Value& constant) noexcept {
+  if (v.is_float() && constant.is_integer()) return number::equal(constant.integer, v.number);
+  if (v.is_float() && constant.is_float()) return v.number == constant.number;
+  return raw_equal(v, constant);
 }
 
 // Fills and enters the frame of a script function for which there is room.
