@@ -116,15 +116,15 @@ int table_remove(NativeCall& call) {
 
 // Copies within array parts if both ranges lie there; makes room in an empty list first.
 bool move_directly(NativeCall& call, const Value& from, std::int64_t first, std::int64_t count, const Value& to, std::int64_t target) {
-  if (!in_array(from, first, first + count - 1) || !is_plain(to)) return false;
+  if (!in_array(from, first, first + (count - 1)) || !is_plain(to)) return false;
   Table* destination = to.table();
   const bool is_empty = destination->array_size == 0 && destination->nodes == &table::kEmptyNode;
   if (is_empty && target == 1 && (destination->mode & kTableFrozen) == 0) {
     table::resize(call.heap(), destination, static_cast<std::uint32_t>(count), 0);
   }
-  if (!in_array(to, target, target + count - 1)) return false;
+  if (!in_array(to, target, target + (count - 1))) return false;
   move_slots(destination->array + target - 1, from.table()->array + first - 1, static_cast<std::size_t>(count));
-  array_written(call.heap(), destination, target, target + count - 1);
+  array_written(call.heap(), destination, target, target + (count - 1));
   return true;
 }
 
