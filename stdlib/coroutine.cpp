@@ -12,7 +12,7 @@ namespace baton::stdlib {
 namespace {
 
 Coroutine* check_coroutine(NativeCall& call, int i) {
-  if (!call.arg(i).is_coroutine()) call.type_error(i, "coroutine");
+  if (!call.arg(i).is_coroutine()) call.type_error(i, "thread");
   return call.arg(i).coroutine();
 }
 

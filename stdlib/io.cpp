@@ -143,8 +143,9 @@ int io_close(NativeCall& call) {
 int io_lines(NativeCall& call) {
   bool named = !call.none_or_nil(1);
   if (named) push_opened_or_raise(call, call.check_string(1)->data(), "r");
-  else push_default_file(call, Default::kInput);
+  else call.push(default_file(call, Default::kInput));
   int handle = call.size();
+  if (static_cast<IoFile*>(call.slot(handle).userdata()->block())->is_closed()) call.error("attempt to use a closed file");
   const Value iterator = make_line_iterator(call, handle, 2, named);
   if (!named) return call.result(iterator);
   const Value file = call.slot(handle);

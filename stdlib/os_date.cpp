@@ -88,7 +88,7 @@ int os_date(NativeCall& call) {
   tm date = {};
   bool known = (universal ? gmtime_r(&moment, &date) : localtime_r(&moment, &date)) != nullptr;
   if (!known) call.error("date result cannot be represented in this installation");
-  if (format.starts_with("*t")) {
+  if (format == "*t") {
     Table* fields = table::make(call.heap(), 0, 9);
     set_fields(call, fields, date);
     return call.result(Value::of(fields));
