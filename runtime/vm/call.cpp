@@ -14,8 +14,8 @@
 // error, and a traceback made in a handler sees everything.
 //
 // Not enough memory: an instruction that fails to allocate has changed nothing (interpreter_macros.h,
-// rule 4). `run` collects in emergency mode and repeats it once; if it fails at once again, the
-// error is raised.
+// rule 4). `run` collects in emergency mode and repeats it; if it fails again and the collection freed
+// nothing, the error is raised.
 #include "vm/call.h"
 
 #include <new>
@@ -37,11 +37,15 @@ struct Failure {
   ScriptError error{ErrorId::kValue};
 };
 
-// What was repeated after an emergency collection, so that it is repeated only once.
+// What was repeated last after an emergency collection, so that it is not repeated for ever.
 struct Retry {
   const CallFrame* frame = nullptr;
   const Instruction* pc = nullptr;
 };
+
+// An instruction in a loop fails now and then while the heap stays near the cap; it is repeated as
+// long as the collection frees more than the attempt itself can have left behind.
+constexpr std::size_t kWorthRepeating = 64 * 1024;
 
 // The innermost protected frame at or above index `entry`, or null.
 CallFrame* find_protected(Coroutine* co, std::ptrdiff_t entry) noexcept {
@@ -79,12 +83,14 @@ bool retry_after_collection(ThreadState& thread, Retry* last) {
   Coroutine* co = thread.current;
   const CallFrame* frame = co->frame;
   if (!frame->is_script() || frame->pc == frame->base[-1].closure()->prototype->code.items) return false;
-  if (last->frame == frame && last->pc == frame->pc) return false;
+  const bool again = last->frame == frame && last->pc == frame->pc;
   *last = Retry{frame, frame->pc};
   const bool open = (opcode_info(frame->pc[-1].op).flags & kOpOpen) != 0;
   const std::ptrdiff_t top = co->top - co->stack;
   if (!open || co->top < frame->top) co->top = frame->top;
+  const std::size_t before = thread.heap().bytes_used();
   thread.heap().collect_emergency();
+  if (again && thread.heap().bytes_used() + kWorthRepeating > before) return false;
   if (open) co->top = co->stack + top;
   co->frame->pc -= 1;
   return true;
