@@ -102,12 +102,14 @@ const char* Matcher::match_most(const char* s, const Node* node, int depth) {
   const Node* rest = node + 1;
   if (rest->kind == Kind::kEnd) return place;
   const int wanted = node->next_byte;
-  for (; place >= s; --place) {
-    if (wanted >= 0 && (place == end_ || byte_at(place) != wanted)) continue;
+  for (;; --place) {
+    if (wanted >= 0 && (place == end_ || byte_at(place) != wanted)) {
+      place = static_cast<const char*>(memrchr(s, wanted, static_cast<std::size_t>(place - s)));
+      if (place == nullptr) return nullptr;
+    }
     const char* result = match(place, rest, depth - 1);
-    if (result != nullptr) return result;
+    if (result != nullptr || place == s) return result;
   }
-  return nullptr;
 }
 
 const char* Matcher::match_fewest(const char* s, const Node* node, int depth) {
