@@ -135,10 +135,22 @@ void unwind_abandoned_coroutines(ThreadState& thread) {
 // ---------------------------------------------------------------------------------------------------
 // The duties of a safepoint
 
+// The stress build collects everything at every safepoint. With a large heap it passes some, in
+// proportion to its size, so that a safepoint costs about the same however large the heap is.
+void collect_everything(ThreadState& thread) noexcept {
+  constexpr std::size_t kBytesPerPassedSafepoint = std::size_t{256} << 10;
+  thread.interrupt.set(kInterruptCollect);  // so that the next poll comes here again
+  if (thread.shared.stress_pause > 0) {
+    --thread.shared.stress_pause;
+    return;
+  }
+  thread.heap().collect();
+  thread.shared.stress_pause = thread.heap().bytes_used() / kBytesPerPassedSafepoint;
+}
+
 void collect_some(ThreadState& thread) noexcept {
   if (BATON_STRESS) {
-    thread.heap().collect();
-    thread.interrupt.set(kInterruptCollect);  // so that the next poll comes here again
+    collect_everything(thread);
   } else {
     thread.heap().step();
   }

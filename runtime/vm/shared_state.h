@@ -60,6 +60,7 @@ struct SharedState final : RootVisitor {
   Coroutine* abandoned = nullptr;
   // Unhandled error of a finalizer is reported through warn; see safepoint.h.
   bool finalizers_running = false;
+  std::size_t stress_pause = 0;  // stress build: safepoints to pass before the next full collection
   std::string name;  // of the runtime, in reports
   void* host = nullptr;   // host's object
   void* sched = nullptr;  // sched's shared object
