@@ -24,6 +24,7 @@
 #include "bytecode/instruction.h"
 #include "value/heap.h"
 #include "value/table.h"
+#include "vm/native.h"
 #include "vm/slow_paths.h"
 
 namespace baton::vm {
@@ -107,6 +108,44 @@ BATON_ALWAYS_INLINE void enter_script(Coroutine* co, CallFrame* frame, Value* fu
   frame->wanted = wanted;
   frame->vararg_count = static_cast<std::uint32_t>(arguments);
   co->frame = frame;
+}
+
+// Whether the native at `function` can be called by call_native_here: not pcall or xpcall, no hooks, room.
+BATON_ALWAYS_INLINE bool is_simple_native(const Coroutine* co, const Value* function, int arguments) noexcept {
+  const Intrinsic intrinsic = function->native()->intrinsic;
+  return intrinsic != Intrinsic::kPcall && intrinsic != Intrinsic::kXpcall && co->hook_mask == 0 &&
+         co->frame + 1 < co->frames_limit && !machine_stack_low(co) &&
+         co->stack_limit - function > static_cast<std::ptrdiff_t>(kMinNativeSlots) + 1 + arguments;
+}
+
+// begin_call and finish_return in one for a native called by a script function: the common way.
+BATON_ALWAYS_INLINE Next call_native_here(ThreadState& thread, Value* function, int arguments, int wanted) {
+  Coroutine* co = thread.current;
+  CallFrame* frame = co->frame + 1;
+  co->top = function + 1 + arguments;
+  frame->base = function + 1;
+  frame->pc = nullptr;
+  frame->top = co->top + kMinNativeSlots;
+  frame->flags = kFrameNative;
+  frame->wanted = wanted;
+  co->frame = frame;
+  NativeCall call(thread, arguments);
+  int count = function->native()->function(call);
+  if (BATON_UNLIKELY(count == kNativeFailed)) return Next::kError;
+  frame = co->frame;
+  Value* result = frame->base - 1;
+  const Value* first = result;
+  if (count == kResultInPlace) count = 1;
+  else first = co->top - count;
+  if (BATON_UNLIKELY(co->hook_mask != 0)) return finish_return(thread, const_cast<Value*>(first), count);
+  co->frame = frame - 1;
+  const int kept = wanted >= 0 && wanted < count ? wanted : count;
+  if (first != result) {
+    for (int i = 0; i < kept; ++i) result[i] = first[i];
+  }
+  for (int i = kept; i < wanted; ++i) result[i].set_nil();
+  if (wanted < 0) co->top = result + count;
+  return Next::kContinue;
 }
 
 }  // namespace
