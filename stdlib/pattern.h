@@ -50,7 +50,7 @@ struct Node {
   Kind kind;
   Repeat repeat;
   std::uint8_t byte;
-  std::uint8_t byte2;
+  std::uint8_t byte2;      // of a repeated item: 1 if it can not match next_byte, so that only whole runs count
   std::int16_t next_byte;  // the byte that must follow this item, -1: unknown. Valid for repeated items
   std::uint16_t length;
   std::uint32_t index;
@@ -126,6 +126,9 @@ class PatternStorage {
   void* data_;
   alignas(16) char inline_[Pattern::storage_bytes(24)];
 };
+
+// The first place in `text` where the bytes of `what` (at least one) stand, or null. Linear time. Raises: nothing.
+const char* find_bytes(std::string_view text, std::string_view what) noexcept;
 
 // One matching of a pattern against one subject.
 class Matcher {

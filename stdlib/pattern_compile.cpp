@@ -263,10 +263,17 @@ class Compiler {
     std::int16_t following = -1;
     for (Node* node = node_ - 1; node >= pattern_.nodes_; --node) {
       node->next_byte = following;
+      if (following >= 0) note_exclusive(*node, static_cast<unsigned char>(following));
       const bool needed = node->repeat == Repeat::kOnce || node->repeat == Repeat::kPlus;
       if (is_capture(node)) continue;
       following = needed && (node->kind == Kind::kByte || node->kind == Kind::kLiteral) ? node->byte : -1;
     }
+  }
+
+  // Whether the item's runs end for sure where the byte that must follow them stands.
+  void note_exclusive(Node& node, unsigned char following) noexcept {
+    if (node.kind == Kind::kByte && node.repeat != Repeat::kOnce) node.byte2 = node.byte != following;
+    if (node.kind == Kind::kSet) node.byte2 = !pattern_.set(node.index).has(following);
   }
 
   const Node* first_byte_item() const noexcept {

@@ -23,6 +23,24 @@ inline unsigned char byte_at(const char* s) noexcept { return static_cast<unsign
 
 }  // namespace
 
+// Looks for the first byte with memchr, which beats everything while it is rare; when too many places fail, memmem, whose
+// preparation then pays, takes over.
+const char* find_bytes(std::string_view text, std::string_view what) noexcept {
+  if (text.size() < what.size()) return nullptr;
+  const char* from = text.data();
+  const char* const last = from + (text.size() - what.size());  // the last place where it may stand
+  for (std::size_t failures = 0; from <= last; ++from) {
+    const char* place = static_cast<const char*>(std::memchr(from, what.front(), static_cast<std::size_t>(last - from) + 1));
+    if (place == nullptr || std::memcmp(place + 1, what.data() + 1, what.size() - 1) == 0) return place;
+    from = place;
+    if (++failures >= 8 && static_cast<std::size_t>(from - text.data()) < failures * 16) {
+      const auto left = static_cast<std::size_t>(last - from) + what.size();
+      return static_cast<const char*>(memmem(from, left, what.data(), what.size()));
+    }
+  }
+  return nullptr;
+}
+
 inline bool Matcher::one(const char* s, const Node* node) const noexcept {
   if (s == end_) return false;
   switch (node->kind) {
@@ -104,6 +122,7 @@ const char* Matcher::match_most(const char* s, const Node* node, int depth) {
   const int wanted = node->next_byte;
   for (;; --place) {
     if (wanted >= 0 && (place == end_ || byte_at(place) != wanted)) {
+      if (node->byte2 != 0) return nullptr;
       place = static_cast<const char*>(memrchr(s, wanted, static_cast<std::size_t>(place - s)));
       if (place == nullptr) return nullptr;
     }
@@ -167,7 +186,7 @@ const char* Matcher::skip_to_start(const char* s) const noexcept {
   const auto left = static_cast<std::size_t>(end_ - s);
   if (first->kind == Kind::kByte) return static_cast<const char*>(std::memchr(s, first->byte, left));
   if (first->kind == Kind::kLiteral) {
-    return static_cast<const char*>(memmem(s, left, pattern_.source() + first->index, first->length));
+    return find_bytes({s, left}, {pattern_.source() + first->index, first->length});
   }
   const ByteSet set = pattern_.set(first->index);
   while (s < end_ && !set.has(byte_at(s))) ++s;

@@ -39,9 +39,8 @@ std::size_t find_plain(ThreadState& thread, std::string_view text, std::string_v
   const std::size_t piece = kPieceBytes * 16 + what.size();
   while (text.size() - start >= what.size()) {
     const std::size_t bytes = text.size() - start < piece ? text.size() - start : piece;
-    const char* from = text.data() + start;
-    const void* found = what.size() == 1 ? std::memchr(from, what.front(), bytes) : memmem(from, bytes, what.data(), what.size());
-    if (found != nullptr) return static_cast<std::size_t>(static_cast<const char*>(found) - text.data());
+    const char* found = pattern::find_bytes(text.substr(start, bytes), what);
+    if (found != nullptr) return static_cast<std::size_t>(found - text.data());
     if (bytes == text.size() - start) break;
     start += bytes - what.size() + 1;
     vm::poll(thread);

@@ -91,6 +91,13 @@ int table_remove(NativeCall& call) {
   const Value list = call.arg(1);
   ThreadState& thread = call.thread();
   const std::int64_t size = list_length(call, 1, kReads | kWrites);
+  if (call.count() == 1 && in_array(list, size, size)) {  // the last of a plain list
+    Value& last = list.table()->array[size - 1];
+    const Value removed = last;
+    last.set_nil();
+    list.table()->length_hint = static_cast<std::uint32_t>(size - 1);
+    return call.result(removed);
+  }
   std::int64_t position = call.optional_integer(2, size);
   if (position != size && static_cast<std::uint64_t>(position) - 1 > static_cast<std::uint64_t>(size)) {
     call.argument_error(1, "position out of bounds");
