@@ -75,13 +75,15 @@ void Lock::release() noexcept {
   if (next == nullptr) return;
   holder_ = next->thread().state().id;
   ++serial_;
+  next->thread().set_awaited_lock(nullptr);  // it has it, though it has not run yet
   next->make_ready();
 }
 
 void Lock::check_for_deadlock(ThreadState& thread) const {
   if (is_held_by(thread)) vm::raise_text(thread, "deadlock: the lock is held by the native thread that waits for it");
   std::string circle = "deadlock: native thread" + place_of(native_thread_of(thread));
-  for (const Lock* lock = this; lock != nullptr;) {
+  std::size_t steps = group_of(thread.shared).threads().size();
+  for (const Lock* lock = this; lock != nullptr && steps > 0; --steps) {
     NativeThread* holder = find_thread(thread.shared, lock->holder_);
     if (holder == nullptr) return;
     circle += " waits for" + place_of(*holder);
