@@ -6,6 +6,7 @@
 #include "value/coroutine.h"
 
 #include <algorithm>
+#include <cstring>
 #include <new>
 
 #include "value/heap_internals.h"
@@ -38,6 +39,7 @@ void move_stack(Heap& heap, Coroutine* co, std::uint32_t slots) {
   co->top = fresh + (co->top - old);
   co->stack = fresh;
   co->stack_limit = fresh + slots;
+  if (BATON_STRESS) std::memset(static_cast<void*>(old), 0xEE, old_bytes);  // whoever still reads it shall notice
   heap.free_buffer(old, old_bytes);
 }
 
@@ -61,6 +63,7 @@ void initialise(Heap::Internals& h, Coroutine* co) noexcept {
   co->unwinding = co->closing = false;
   co->nesting = co->nesting_base = co->transfer_count = 0;
   co->hook_count = co->hook_countdown = 0;
+  co->hooked_first = co->hooked_count = 0;
   new (&co->hook) Value();
   new (&co->error) Value();
   co->all_next = h.coroutines;
@@ -89,13 +92,14 @@ Coroutine* make(Heap& heap) {
 }
 
 void check_stack(Heap& heap, Coroutine* co, std::uint32_t slots) {
-  if (BATON_LIKELY(co->stack_limit - co->top >= static_cast<std::ptrdiff_t>(slots))) return;
+  if (BATON_LIKELY(!BATON_STRESS && co->stack_limit - co->top >= static_cast<std::ptrdiff_t>(slots))) return;
   grow_stack(heap, co, slots);
 }
 
 void grow_stack(Heap& heap, Coroutine* co, std::uint32_t slots) {
   const auto in_use = static_cast<std::uint64_t>(co->top - co->stack);
   const std::uint64_t needed = in_use + slots;
+  if (BATON_STRESS && needed <= slots_of(co)) return move_stack(heap, co, slots_of(co));
   if (needed > kMaxStackSlots) raise(ErrorId::kStackOverflow);
   const std::uint64_t doubled = std::min<std::uint64_t>(std::uint64_t{slots_of(co)} * 2, kMaxStackSlots);
   move_stack(heap, co, static_cast<std::uint32_t>(std::max(doubled, needed)));

@@ -3,6 +3,9 @@
 // takes the place of the current one and the other variables are still closed.
 //
 // A variable leaves the pending list before its method runs, so an error inside cannot call it again.
+//
+// The error that is on its way while a method runs waits in the slot of the variable: the method may
+// collect, and a Root would outlive its machine frame if the coroutine is dropped inside the method.
 #include "vm/close.h"
 
 #include "value/closure.h"
@@ -56,11 +59,13 @@ void close_protected(ThreadState& thread, Value* level, bool* failed) {
   Coroutine* co = thread.current;
   const std::ptrdiff_t offset = level - co->stack;
   while (Value* slot = last_pending(co, offset)) {
+    const std::ptrdiff_t place = slot - co->stack;
     co->top = slot + 1;
     MethodCall method_call{take_pending(thread, slot), *failed ? thread.pending : Value()};
+    *slot = method_call.error;
     thread.pending.set_nil();
     if (protected_run(thread, call_method, &method_call) == Status::kError) *failed = true;
-    else if (*failed) thread.pending = method_call.error;
+    else if (*failed) thread.pending = co->stack[place];
   }
   closure::close_upvalues(thread.heap(), co, co->stack + offset);
 }

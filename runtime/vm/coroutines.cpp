@@ -15,6 +15,7 @@
 // C levels: `nesting` counts them along the whole chain of resumes; nesting_base is the resumers'
 // part, so a coroutine resumed from another depth keeps its own.
 #include <new>
+#include <utility>
 
 #include "value/closure.h"
 #include "vm/call.h"
@@ -78,14 +79,17 @@ void run_coroutine(ThreadState& thread, Coroutine* co) {
   co->nesting_base = from->nesting + 1;
   co->nesting = co->nesting_base + own;
   from->status = CoroutineStatus::kNormal;
+  const int handlers = std::exchange(thread.handler_depth, 0);  // a message handler in `co` may yield, and never go on
   try {
     transfer(thread, from, co);
   } catch (...) {  // no machine stack: nothing has happened yet
     co->status = CoroutineStatus::kSuspended;
     co->resumer = nullptr;
+    thread.handler_depth = handlers;
     arrive(thread, from);
     throw;
   }
+  thread.handler_depth = handlers;
   co->resumer = nullptr;
   arrive(thread, from);
 }
