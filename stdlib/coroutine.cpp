@@ -4,7 +4,6 @@
 // The functions here do the same for every other caller. A coroutine belongs to the native thread that first resumed it.
 #include "all_modules.h"
 #include "vm/call.h"
-#include "vm/debug_hooks.h"
 #include "vm/native.h"
 #include "vm/traceback.h"
 
@@ -20,11 +19,10 @@ Coroutine* optional_coroutine(NativeCall& call, int i) {
   return call.arg(i).is_coroutine() ? call.arg(i).coroutine() : call.coroutine();
 }
 
-// A coroutine that has not started and will run argument 1; hooks are inherited from the one that makes it.
+// A coroutine that has not started and will run argument 1. Hooks belong to one coroutine: it has none.
 Coroutine* make_coroutine(NativeCall& call) {
   call.check_function(1);
   Coroutine* co = coroutine::make(call.heap());
-  vm::inherit_hook(call.heap(), call.coroutine(), co);
   *co->top++ = call.arg(1);
   return co;
 }

@@ -113,12 +113,11 @@ void set_name(InfoTable& info, const Subject& subject) {
   info.set("namewhat", name.kind);
 }
 
-// The values that a call hook may look at are the parameters; other events have none to tell.
+// Arguments or results that a call or return hook may look at, as numbers of local variables.
 void set_transfer(InfoTable& info, const Subject& subject) {
-  bool at_call = subject.frame != nullptr && (subject.frame->flags & kFrameHooked) != 0 &&
-                 (subject.frame->flags & kFrameFresh) != 0 && subject.prototype() != nullptr;
-  info.set("ftransfer", std::int64_t{at_call ? 1 : 0});
-  info.set("ntransfer", std::int64_t{at_call ? subject.prototype()->parameter_count : 0});
+  bool hooked = subject.frame != nullptr && (subject.frame->flags & kFrameHooked) != 0;
+  info.set("ftransfer", std::int64_t{hooked ? subject.coroutine->hooked_first : 0});
+  info.set("ntransfer", std::int64_t{hooked ? subject.coroutine->hooked_count : 0});
 }
 
 void set_active_lines(NativeCall& call, InfoTable& info, const Subject& subject) {

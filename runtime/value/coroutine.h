@@ -106,6 +106,8 @@ struct Coroutine : TracedObject {  // `count`: unused
   std::int32_t transfer_count;  // values on top that travel with the next switch
   std::int32_t hook_count;      // instructions between count events
   std::int32_t hook_countdown;
+  std::int32_t hooked_first;    // while a call or return hook runs: the hooked function's first argument or result, as the
+  std::int32_t hooked_count;    // number of a local variable, and how many there are; else 0
   Value hook;               // hook function
   Value error;              // status kDead by an error: its value; else nil
   Coroutine* all_next;      // heap's list of all coroutines

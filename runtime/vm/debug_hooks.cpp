@@ -26,16 +26,19 @@ namespace {
 
 // If the hook raises, the marks stay: a traceback made on the way out still sees a hook, and whoever
 // handles the error drops the marked frame and calls restore_hooks.
-void fire(ThreadState& thread, std::string_view event, int line) {
+void fire(ThreadState& thread, std::string_view event, int line, int hooked_first = 0, int hooked_count = 0) {
   Coroutine* co = thread.current;
   if (!co->hooks_allowed || co->hook.is_nil()) return;
   co->hooks_allowed = false;
   co->frame->flags |= kFrameHooked;
+  co->hooked_first = hooked_count != 0 ? hooked_first : 0;
+  co->hooked_count = hooked_count;
   push(thread, co->hook);
   push(thread, Value::of(string::make(thread.heap(), event)));
   push(thread, line >= 0 ? Value::from(std::int64_t{line}) : Value());
   call(thread, 2, 0);
   co->hooks_allowed = true;
+  co->hooked_first = co->hooked_count = 0;
   co->frame->flags &= static_cast<std::uint16_t>(~kFrameHooked);
 }
 
@@ -101,11 +104,16 @@ void trace_instruction(ThreadState& thread, const Instruction* pc) {
 void hook_call(ThreadState& thread, bool is_tail) {
   Coroutine* co = thread.current;
   if ((co->hook_mask & kHookCall) == 0) return;
-  fire(thread, is_tail ? "tail call" : "call", -1);
+  const CallFrame* frame = co->frame;
+  const int arguments = frame->is_script() ? frame->base[-1].closure()->prototype->parameter_count
+                                           : static_cast<int>(co->top - frame->base);
+  fire(thread, is_tail ? "tail call" : "call", -1, 1, arguments);
 }
 
-void hook_return(ThreadState& thread) {
-  if ((thread.current->hook_mask & kHookReturn) != 0) fire(thread, "return", -1);
+void hook_return(ThreadState& thread, const Value* first, int count) {
+  const Coroutine* co = thread.current;
+  if ((co->hook_mask & kHookReturn) == 0) return;
+  fire(thread, "return", -1, static_cast<int>(first - co->frame->base) + 1, count);
 }
 
 }  // namespace baton::vm

@@ -49,8 +49,8 @@ void trace_instruction(ThreadState& thread, const Instruction* pc);
 // (a native's). Raises, Effects: as trace_instruction.
 void hook_call(ThreadState& thread, bool is_tail);
 
-// The running frame is about to return; what it returns stands below `top`. Raises, Effects: as
+// The running frame is about to return `count` values from `first` on, which stand below `top`. Raises, Effects: as
 // trace_instruction.
-void hook_return(ThreadState& thread);
+void hook_return(ThreadState& thread, const Value* first, int count);
 
 }  // namespace baton::vm

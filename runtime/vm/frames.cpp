@@ -163,7 +163,7 @@ Value* report_return(ThreadState& thread, Value* first, int count) {
   const std::ptrdiff_t offset = first - co->stack;
   co->top = first + count;
   if (co->frame->is_script() && co->top < co->frame->top) co->top = co->frame->top;
-  hook_return(thread);
+  hook_return(thread, first, count);
   return co->stack + offset;
 }
 

@@ -1,5 +1,7 @@
 #include "vm/slow_paths.h"
 
+#include <algorithm>
+
 #include "base/number.h"
 #include "value/table.h"
 #include "vm/close.h"
@@ -389,10 +391,23 @@ Next tail_call(ThreadState& thread, int a, int arguments) {
   return Next::kContinue;
 }
 
+namespace {
+
+// Before the first instruction of a vararg function its extra arguments may reach beyond the registers.
+void keep_extra_arguments(Coroutine* co, const Instruction* next) noexcept {
+  const CallFrame* frame = co->frame;
+  const Prototype* p = frame->base[-1].closure()->prototype;
+  if (!p->is_vararg || next != p->code.items) return;
+  co->top = std::max(co->top, frame->base + frame->vararg_count);
+}
+
+}  // namespace
+
 void safepoint(ThreadState& thread, bool open) {
   Coroutine* co = thread.current;
   const std::ptrdiff_t top = co->top - co->stack;
   if (!open || co->top < co->frame->top) co->top = co->frame->top;
+  keep_extra_arguments(co, co->frame->pc);
   vm::safepoint(thread, SafepointKind::kBackEdge);
   if (open) co->top = co->stack + top;
 }
@@ -405,6 +420,7 @@ void trace(ThreadState& thread, const Instruction* pc) {
   const OpcodeInfo& info = opcode_info(pc->op);
   const bool open = (info.flags & kOpOpen) != 0;
   if (!open || co->top < frame->top) co->top = frame->top;
+  keep_extra_arguments(co, pc);
   if ((co->hook_mask & kHookCall) && pc == frame->base[-1].closure()->prototype->code.items && !(frame->flags & kFrameFresh)) {
     frame->flags |= kFrameFresh;
     hook_call(thread, (frame->flags & kFrameTailCall) != 0);
