@@ -154,7 +154,7 @@ TEST_CASE("fibers: the memory cap counts machine stacks") {
   Machine machine;
   machine.run([&](ThreadState& thread) {
     Coroutine* co = make(thread, kDoubling);
-    thread.heap().set_limit(thread.heap().bytes_used() + 4096);
+    thread.heap().set_limit(thread.heap().bytes_used() + 2048);
     int count = 0;
     CHECK_THROWS_AS(vm::resume(thread, co, 0, &count), ScriptError);
     thread.heap().set_limit(SIZE_MAX);
