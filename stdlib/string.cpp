@@ -109,6 +109,9 @@ void repeat_bytes(NativeCall& call, char* bytes, std::size_t unit, std::size_t t
   }
 }
 
+// PUC Lua's limit of what string.rep makes, here as there: a mistake in a count is an error and not a full memory.
+constexpr std::uint64_t kMaxRepeatedBytes = 0x7FFFFFFF;
+
 int string_rep(NativeCall& call) {
   String* s = call.check_string(1);
   const std::int64_t count = call.check_integer(2);
@@ -116,7 +119,7 @@ int string_rep(NativeCall& call) {
   const std::size_t unit = s->length + separator.size();
   if (count <= 0 || unit == 0) return call.result_string({});
   if (count == 1) return call.result(Value::of(s));
-  if (unit > kMaxStringBytes / static_cast<std::uint64_t>(count)) call.error("resulting string too large");
+  if (unit > kMaxRepeatedBytes / static_cast<std::uint64_t>(count)) call.error("resulting string too large");
   const std::size_t total = unit * static_cast<std::size_t>(count) - separator.size();
   char buffer[kShortStringMax];
   char* bytes = buffer;
