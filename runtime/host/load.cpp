@@ -35,17 +35,37 @@ void push_main_closure(ThreadState& thread, Prototype* prototype) {
   vm::push(thread, Value::of(function));
 }
 
-// Compiles or undumps; null with `message` set if the chunk is not acceptable.
-Prototype* build(ThreadState& thread, std::string_view bytes, const std::string& chunk_name, bool binary, std::string& message) {
+enum class BuildResult : std::uint8_t { kBuilt, kRefused, kNoMemory };
+
+// Compiles or undumps once. `message` says why a chunk was refused.
+BuildResult try_build(ThreadState& thread, std::string_view bytes, const std::string& chunk_name, bool binary,
+                      Prototype*& prototype, std::string& message) {
   try {
-    if (binary) return compiler::undump(thread.heap(), bytes, chunk_name);
     compiler::CompileOptions options;
     options.poll = [&thread] { vm::poll(thread); };
-    return compiler::compile(thread.heap(), bytes, chunk_name, options);
+    prototype = binary ? compiler::undump(thread.heap(), bytes, chunk_name)
+                       : compiler::compile(thread.heap(), bytes, chunk_name, options);
+    return BuildResult::kBuilt;
   } catch (const compiler::CompileError& error) {
     message = error.message;
-    return nullptr;
+    return BuildResult::kRefused;
+  } catch (const ScriptError& error) {
+    if (error.id != ErrorId::kMemory) throw;
+    return BuildResult::kNoMemory;
   }
+}
+
+// As try_build, but makes room and tries once more when the heap is full: compiling has no effects that a second try repeats.
+// Returns: null with `message` set if the chunk is not acceptable. Raises: kMemory.
+Prototype* build(ThreadState& thread, std::string_view bytes, const std::string& chunk_name, bool binary, std::string& message) {
+  Prototype* prototype = nullptr;
+  BuildResult result = try_build(thread, bytes, chunk_name, binary, prototype, message);
+  if (result == BuildResult::kNoMemory) {
+    thread.heap().collect_emergency();
+    result = try_build(thread, bytes, chunk_name, binary, prototype, message);
+  }
+  if (result == BuildResult::kNoMemory) raise(ErrorId::kMemory);
+  return result == BuildResult::kBuilt ? prototype : nullptr;
 }
 
 // --- files -----------------------------------------------------------------------------------------------------------------
