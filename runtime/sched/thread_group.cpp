@@ -22,6 +22,7 @@
 #include "sched/thread_group.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <new>
 
@@ -151,6 +152,7 @@ void ThreadGroup::add_argument(NativeThread& thread, const Value& v) {
 }
 
 int ThreadGroup::start(NativeThread& thread) noexcept {
+  if (is_stopping_) return ECANCELED;  // a finalizer or a daemon at the end of the program
   OsThread os_thread;
   const int refusal = os_thread.start(thread.state().name, kNativeStackBytes, &running_, thread_main, &thread);
   if (refusal == 0) os_thread.detach();
@@ -238,6 +240,7 @@ void ThreadGroup::wait_for_threads() {
 bool ThreadGroup::stop_threads() noexcept {
   GilSlot* slot = main_->state().gil_slot;
   shared_.gil.acquire(slot);
+  is_stopping_ = true;
   for (NativeThread* thread : threads_) {
     if (!thread->is_main()) thread->stop();
   }

@@ -38,7 +38,8 @@ class ThreadGroup final : RootVisitor {
   // handle, then calls `start` or `discard`, all without a safepoint. Raises: kMemory, std::bad_alloc.
   NativeThread* create(std::string_view name, bool is_daemon, const Value& function);
   void add_argument(NativeThread& thread, const Value& v);
-  // Starts it. Returns: 0, or the errno of the system's refusal; then it must be discarded. Raises: nothing.
+  // Starts it. Returns: 0, or the errno of the system's refusal (ECANCELED: native threads are being stopped); then it must
+  // be discarded. Raises: nothing.
   [[nodiscard]] int start(NativeThread& thread) noexcept;
   void discard(NativeThread& thread) noexcept;
 
@@ -78,6 +79,7 @@ class ThreadGroup final : RootVisitor {
   WaitQueue enders_;  // who waits for any thread's end
   std::uint32_t name_count_ = 0;
   int reported_errors_ = 0;
+  bool is_stopping_ = false;  // no native thread may start any more
 };
 
 inline ThreadGroup& group_of(SharedState& shared) noexcept { return *static_cast<ThreadGroup*>(shared.sched); }
