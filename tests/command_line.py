@@ -69,7 +69,7 @@ case("a switch interval can be given", ["--switch-interval=0.001", "-e", "print(
 case("a bad memory cap", ["--max-memory=lots", "-e", ""], err="PROGRAM: ", status=1, only=BATON)
 case(".script modules are found first", ["-l", "m", "-e", "print(m)"], "script\n", files={"m.script": "return 'script'\n", "m.lua": "return 'lua'\n"}, only=BATON)
 case("init files of folders are found", ["-l", "pkg", "-e", "print(pkg)"], "init\n", files={"pkg/init.script": "return 'init'\n"}, only=BATON)
-case("modules beside the script are found", ["sub/main.script"], "beside\n", files={"sub/main.script": "print(require 'beside_it')\n", "sub/beside_it.script": "return 'beside'\n"}, only=BATON)
+case("modules beside the script are found", ["sub/main.script"], "beside\tsub/beside_it.script\n", files={"sub/main.script": "print(require 'beside_it')\n", "sub/beside_it.script": "return 'beside'\n"}, only=BATON)
 
 
 def run(item, program):
