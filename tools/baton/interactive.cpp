@@ -54,6 +54,13 @@ bool load_input(ThreadState& thread, Status& status) {
   return true;
 }
 
+// Messages of the loop do not name the program.
+void print_bare(const std::string& message) {
+  std::fflush(stdout);
+  std::fprintf(stderr, "%s\n", message.c_str());
+  std::fflush(stderr);
+}
+
 // Prints the last `count` values by the global function print.
 void print_results(ThreadState& thread, int count) {
   if (count == 0) return;
@@ -63,7 +70,7 @@ void print_results(ThreadState& thread, int count) {
   co->top[-1 - count] = native::get_field(thread, thread.shared.globals, "print");
   int results = 0;
   if (host::traced_call(thread, count, 0, &results) != Status::kOk) {
-    print_message("error calling 'print' (" + host::pending_report(thread) + ")");
+    print_bare("error calling 'print' (" + host::pending_report(thread) + ")");
   }
 }
 
@@ -75,7 +82,7 @@ void run_interactive(ThreadState& thread) {
     int results = 0;
     if (status == Status::kOk) status = interruptible_call(thread, 0, kMultipleResults, &results);
     if (status == Status::kOk) print_results(thread, results);
-    else (void)report(thread, status);
+    else print_bare(host::pending_report(thread));
   }
   std::fputc('\n', stdout);
   std::fflush(stdout);
