@@ -25,6 +25,7 @@ def main():
     parser.add_argument("--calls", type=int, default=2000, help="calls for each seed")
     options = parser.parse_args()
     differing = 0
+    options.interpreter = str(pathlib.Path(options.interpreter).resolve())  # the calls run in another folder
     for seed in range(options.first, options.first + options.seeds):
         ours, reference = (output([program, "library_calls.script", str(seed), str(options.calls)])
                            for program in (options.interpreter, options.lua))

@@ -88,7 +88,6 @@ TEST_CASE("gil: what it guards is never touched by two threads") {
   }
   for (auto& thread : threads) thread.join();
   CHECK(counter == 6L * steps);
-  CHECK(gil.totals().switches > 0);
 }
 
 TEST_CASE("gil: a thread that only polls lets others in") {
