@@ -19,20 +19,24 @@ namespace {
 
 // --- errors and protected calls ------------------------------------------------------------------------------------------
 
-int base_assert(NativeCall& call) {
-  if (call.truthy(1)) return call.count();
-  call.check_any(1);
-  if (call.count() > 1) return call.fail(call.arg(2));
-  return call.fail(Value::of(string::make(call.heap(), "assertion failed!")));
-}
-
-int base_error(NativeCall& call) {
-  std::int64_t level = call.optional_integer(2, 1);
-  Value message = call.arg(1);
+// Raises `message`, a text with the place in front of it that `level` stands for.
+int raise_at_level(NativeCall& call, const Value& message, std::int64_t level) {
   if (!message.is_string() || level <= 0) return call.fail(message);
   std::string text = vm::where(call.thread(), static_cast<int>(level < 1'000'000 ? level : 1'000'000));
   text.append(message.string()->view());
   return call.fail(Value::of(string::make(call.heap(), text)));
+}
+
+int base_assert(NativeCall& call) {
+  if (call.truthy(1)) return call.count();
+  call.check_any(1);
+  if (call.count() > 1) return raise_at_level(call, call.arg(2), 1);
+  return raise_at_level(call, Value::of(string::make(call.heap(), "assertion failed!")), 1);
+}
+
+int base_error(NativeCall& call) {
+  std::int64_t level = call.optional_integer(2, 1);
+  return raise_at_level(call, call.arg(1), level);
 }
 
 // The results of a protected call, which stand above slot `flag_slot`, with the flag in front; or false and the error.
