@@ -278,6 +278,7 @@ bool Generator::if_jump(const syntax::IfClause& clause) {
   const auto& jump = as<syntax::GotoStatement>(*clause.body->statements[0]);
   if (jump.is_backward || closed_by(jump) != nullptr) return false;
   Operand condition = expression(*clause.condition);
+  f().set_line(clause.then_line);
   fall_if_false(condition);
   f().join(condition.true_list, jump.target->compiler_patch_list);
   jump.target->compiler_patch_list = condition.true_list;
@@ -293,7 +294,10 @@ void Generator::if_statement(const syntax::IfStatement& node) {
       break;
     }
     if (if_jump(clause)) continue;
-    const int otherwise = jumps_if_false(*clause.condition);
+    Operand condition = expression(*clause.condition);
+    f().set_line(clause.then_line);  // the test belongs to the line of `then`
+    fall_if_true(condition);
+    const int otherwise = condition.false_list;
     block(*clause.body);
     if (&clause != &node.clauses.back() && !ends_with_jump(*clause.body)) f().add_jump(behind, f().emit_jump());
     f().patch_to_here(otherwise);

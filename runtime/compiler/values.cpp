@@ -170,7 +170,7 @@ int Generator::jump_on(Operand& e, bool condition) {
   if (e.kind == OperandKind::kPending && f().at(e.info).op == Opcode::kNot) {
     const int source = f().at(e.info).b;
     f().remove_last();
-    return f().emit_jump(condition ? Opcode::kJumpUnless : Opcode::kJumpIf, source, 0, e.line);
+    return f().emit_jump(condition ? Opcode::kJumpUnless : Opcode::kJumpIf, source, 0, f().line());
   }
   plain_to_any_register(e);
   release(e);
