@@ -247,7 +247,7 @@ bool ThreadGroup::stop_threads() noexcept {
   shared_.gil.release(slot);
   const bool stopped = running_.wait_until_none(monotonic_ns() + kGraceOfStoppedThreadsNs);
   shared_.gil.acquire(slot);
-  while (!failed_.empty()) report_if_uncollected(*failed_.back());
+  while (!failed_.empty()) report_if_uncollected(*failed_.front());
   shared_.gil.release(slot);
   return stopped;
 }
