@@ -75,6 +75,19 @@
 
 #endif
 
+// Jumps when `condition` holds. It must be a machine branch: as a conditional move (what compilers
+// make of `if (condition) pc += J`) the next instruction's operands would wait for the comparison, and
+// nothing could run ahead of it.
+#define BATON_JUMP_IF(condition)       \
+  do {                                 \
+    if (condition) {                   \
+      pc += J;                         \
+      __asm__ volatile("" : "+r"(pc)); \
+      BATON_NEXT();                    \
+    }                                  \
+    BATON_NEXT();                      \
+  } while (0)
+
 // Goes on wherever the running frame says.
 #define BATON_RELOAD()  \
   do {                  \
