@@ -32,6 +32,7 @@ enum OpcodeFlag : std::uint16_t {
   kOpSafepoint = 1 << 6,
   kOpCache = 1 << 7,
   kOpFinish = 1 << 8,
+  kOpGuess = 1 << 9,
 };
 
 struct OpcodeInfo {

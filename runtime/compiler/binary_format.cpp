@@ -275,7 +275,7 @@ Prototype* Reader::function(String* parent_source, int depth) {
   if (p->source == nullptr) p->source = parent_source;
   prototype::allocate(heap_, p->code, count(sizeof(Instruction)));
   for (Instruction& instruction : p->code) raw(&instruction, sizeof instruction);
-  prototype::allocate(heap_, p->constants, count(1));
+  prototype::allocate_constants(heap_, p, count(1));
   for (Value& value : p->constants) value = constant();
   prototype::allocate(heap_, p->upvalues, count(4));
   for (UpvalueDescription& upvalue : p->upvalues) {

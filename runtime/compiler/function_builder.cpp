@@ -332,7 +332,9 @@ Prototype* FunctionBuilder::finish() {
   prototype->last_line_defined = static_cast<std::uint32_t>(node_.last_line_defined);
   prototype->source = chunk_.source;
   fill(heap_, prototype->code, code_);
-  fill(heap_, prototype->constants, constants_.values());
+  const std::vector<Value>& constants = constants_.values();
+  prototype::allocate_constants(heap_, prototype, static_cast<std::uint32_t>(constants.size()));
+  std::copy(constants.begin(), constants.end(), prototype->constants.begin());
   fill(heap_, prototype->prototypes, children_);
   fill_upvalues(prototype);
   fill(heap_, prototype->lines, lines_);

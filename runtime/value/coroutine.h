@@ -65,10 +65,11 @@ struct CallFrame {
   std::int32_t wanted;        // results the caller wants, kMultipleResults for all
   std::uint32_t vararg_count;  // extra arguments of a vararg script function, below base[-1]
   std::uint32_t scratch;      // intrinsics: progress
+  const Value* constants;     // script: the prototype's, so that a return need not look for them
 
   bool is_script() const noexcept { return (flags & kFrameNative) == 0; }
 };
-static_assert(sizeof(CallFrame) == 40);
+static_assert(sizeof(CallFrame) == 48);
 
 enum class CoroutineStatus : std::uint8_t {
   kSuspended,  // also: not started

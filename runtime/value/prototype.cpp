@@ -1,5 +1,7 @@
 #include "value/prototype.h"
 
+#include <cstring>
+
 #include "value/heap_internals.h"
 
 namespace baton::prototype {
@@ -13,6 +15,7 @@ Prototype* make(Heap& heap) {
   p->needs_close = 0;
   p->line_defined = 0;
   p->last_line_defined = 0;
+  p->guess_count = 0;
   p->source = nullptr;
   p->code = {};
   p->constants = {};
@@ -25,6 +28,23 @@ Prototype* make(Heap& heap) {
 
 void* allocate_items(Heap& heap, std::size_t size, std::size_t item_bytes) {
   return size == 0 ? nullptr : heap.allocate_buffer(size * item_bytes);
+}
+
+void allocate_constants(Heap& heap, Prototype* p, std::uint32_t size) {
+  constexpr std::uint32_t kMaxGuesses = 65536;  // operand d; what is beyond shares the last one
+  std::uint32_t count = 0;
+  for (Instruction& i : p->code) {
+    if ((opcode_info(i.op).flags & kOpGuess) == 0) continue;
+    i.d = static_cast<std::uint16_t>(count < kMaxGuesses ? count++ : kMaxGuesses - 1);
+  }
+  const std::size_t before = (count + 1) / 2 * sizeof(Value);
+  auto* block = static_cast<char*>(allocate_items(heap, before + size * sizeof(Value), 1));
+  if (block == nullptr) return;
+  std::memset(block, 0, before);
+  p->guess_count = count;
+  p->constants.items = reinterpret_cast<Value*>(block + before);
+  p->constants.size = size;
+  for (Value& constant : p->constants) new (&constant) Value();
 }
 
 const String* local_name(const Prototype* p, int n, std::uint32_t pc) noexcept {

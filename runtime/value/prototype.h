@@ -47,9 +47,10 @@ struct Prototype : TracedObject {
   std::uint8_t needs_close;  // has captured or to-be-closed locals
   std::uint32_t line_defined;       // 0 for a main chunk
   std::uint32_t last_line_defined;
+  std::uint32_t guess_count;  // words in front of the constants, see prototype::allocate_constants
   String* source;  // chunk name as given to load ("@file", "=name" or text); null when stripped
   PrototypeArray<Instruction> code;
-  PrototypeArray<Value> constants;
+  PrototypeArray<Value> constants;  // the guesses lie in front of them, the first one nearest
   PrototypeArray<Prototype*> prototypes;
   PrototypeArray<UpvalueDescription> upvalues;
   PrototypeArray<std::uint32_t> lines;  // line of each instruction; empty when stripped
@@ -72,6 +73,14 @@ void allocate(Heap& heap, PrototypeArray<T>& array, std::uint32_t size) {
   array.size = size;
   for (std::uint32_t i = 0; i < size; ++i) new (&array.items[i]) T();
 }
+
+// Room for `size` constants, nil, and in front of them a guess for each instruction that keeps one (flag kOpGuess): an
+// address that the instruction met last, which the interpreter compares with what it finds (vm/interpreter.cpp).
+// Numbers these instructions (operand d), so the code must be there already. Raises: kMemory.
+void allocate_constants(Heap& heap, Prototype* p, std::uint32_t size);
+
+// Bytes in front of the constants, a multiple of a value's size. Raises: nothing.
+inline std::size_t guess_bytes(const Prototype* p) noexcept { return (p->guess_count + 1) / 2 * sizeof(Value); }
 
 // Line of instruction `pc` (0-based), or 0 without line information. Raises: nothing.
 inline std::uint32_t line_at(const Prototype* p, std::uint32_t pc) noexcept {

@@ -32,7 +32,10 @@ constexpr std::uint32_t kLookAhead = 6;     // cells between freeing one and pre
 
 void Heap::Internals::free_prototype(Prototype* p) noexcept {
   free_buffer(p->code.items, p->code.size * sizeof(Instruction));
-  free_buffer(p->constants.items, p->constants.size * sizeof(Value));
+  if (p->constants.items != nullptr) {
+    const std::size_t before = prototype::guess_bytes(p);
+    free_buffer(reinterpret_cast<char*>(p->constants.items) - before, before + p->constants.size * sizeof(Value));
+  }
   free_buffer(p->prototypes.items, p->prototypes.size * sizeof(Prototype*));
   free_buffer(p->upvalues.items, p->upvalues.size * sizeof(UpvalueDescription));
   free_buffer(p->lines.items, p->lines.size * sizeof(std::uint32_t));

@@ -213,6 +213,7 @@ CallFrame* push_script_frame(ThreadState& thread, Value* function, int arguments
   for (int i = arguments; i < p->parameter_count; ++i) function[1 + i].set_nil();
   frame->base = function + 1;
   frame->pc = p->code.items;
+  frame->constants = p->constants.items;
   frame->top = function + 1 + p->max_stack;
   frame->flags = flags;
   frame->wanted = wanted;

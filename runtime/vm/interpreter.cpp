@@ -34,7 +34,7 @@ namespace {
 // The table's type would contain itself: handlers take it as a struct that is never defined.
 struct HandlerTable;
 using Handler = __attribute__((preserve_none)) Next (*)(ThreadState*, const Instruction*, Value*, const Value*,
-                                                        const HandlerTable*, std::uint64_t);
+                                                        CallFrame*, const HandlerTable*, std::uint64_t);
 #else
 using Handler = const void*;
 #endif
@@ -63,22 +63,29 @@ BATON_ALWAYS_INLINE Value* find_field(Table* t, const String* key, const Instruc
   return BATON_LIKELY(!node->value().is_nil()) ? &node->value() : nullptr;
 }
 
-// The field `key` found by following __index tables from `metatable` on; null if a function or
-// nothing decides (then the slow path does).
-inline const Value* find_inherited_by(const SharedState& shared, Table* metatable, const String* key) noexcept {
-  for (int loop = 0; loop < 100 && metatable != nullptr; ++loop) {
-    const Value& next = *table::get_short_string(metatable, shared.metamethod_names[static_cast<int>(Metamethod::kIndex)]);
-    if (BATON_UNLIKELY(!next.is_table())) return nullptr;
-    const Value* slot = table::get_short_string(next.table(), key);
-    if (!slot->is_nil()) return slot;
-    metatable = next.table()->metatable;
+// The slot of `key` in `t`, or null: the search of find_field without a hint.
+BATON_ALWAYS_INLINE const Value* find_string(const Table* t, const String* key) noexcept {
+  const Node* node = &t->nodes[key->hash & t->node_mask()];
+  while (BATON_UNLIKELY(node->key_bits != reinterpret_cast<std::uint64_t>(key) || node->key_tag != Tag::kShortString)) {
+    if (node->next == 0) return nullptr;
+    node += node->next;
   }
-  return nullptr;
+  return BATON_LIKELY(!node->value().is_nil()) ? &node->value() : nullptr;
 }
 
-inline const Value* find_inherited(const SharedState& shared, const Table* t, const String* key) noexcept {
-  if (t->metatable == nullptr) return &table::kAbsent;
-  return find_inherited_by(shared, t->metatable, key);
+// The field `key` found by following __index tables from `metatable` on; kAbsent if there is none, null if a function or
+// something that is no table decides (then the slow path does).
+BATON_ALWAYS_INLINE const Value* find_inherited(const SharedState& shared, const Table* metatable, const String* key) noexcept {
+  const String* name = shared.metamethod_names[static_cast<int>(Metamethod::kIndex)];
+  for (int loop = 0; loop < 100; ++loop) {
+    if (metatable == nullptr) return &table::kAbsent;
+    const Value* next = find_string(metatable, name);
+    if (BATON_UNLIKELY(next == nullptr)) return &table::kAbsent;
+    if (BATON_UNLIKELY(!next->is_table())) return nullptr;
+    if (const Value* slot = find_string(next->table(), key)) return slot;
+    metatable = next->table()->metatable;
+  }
+  return nullptr;
 }
 
 // Whether a store of `value` into `owner` can be done without the collector knowing.
@@ -98,16 +105,20 @@ inline bool equal_to_constant(const Value& v, const Value& constant) noexcept {
   return raw_equal(v, constant);
 }
 
-// Fills and enters the frame of a script function for which there is room.
-BATON_ALWAYS_INLINE void enter_script(Coroutine* co, CallFrame* frame, Value* function, const Prototype* p, int arguments,
-                                      int wanted) noexcept {
-  frame->base = function + 1;
-  frame->pc = p->code.items;
-  frame->top = function + 1 + p->max_stack;
-  frame->flags = 0;
-  frame->wanted = wanted;
-  frame->vararg_count = static_cast<std::uint32_t>(arguments);
-  co->frame = frame;
+// Guesses. What a processor cannot do at once is wait: a chain of loads - closure, prototype, code, first instruction - takes
+// five cycles a link while the instructions behind it stand still. So an instruction with the flag kOpGuess keeps the address
+// that ended the chain the last time. It goes on with that at once and walks the chain beside it, only to compare; the
+// processor predicts that they are equal and nothing waits. It needs no invalidation, because nothing is believed unchecked.
+//
+// `actual`, by way of the guess: the same address, but one that does not depend on the loads that led to `actual`.
+template <class T>
+BATON_ALWAYS_INLINE T* speculate(const Value* constants, unsigned guess, T* actual) noexcept {
+  auto** kept = reinterpret_cast<T**>(const_cast<Value*>(constants)) - 1 - static_cast<std::ptrdiff_t>(guess);
+  T* const guessed = *kept;
+  T* result = guessed;
+  __asm__("" : "+r"(result));  // or the compiler, knowing them equal, takes `actual`
+  if (BATON_UNLIKELY(guessed != actual)) *kept = result = actual;
+  return result;
 }
 
 // Whether the native at `function` can be called by call_native_here: not pcall or xpcall, no hooks, room.
@@ -169,13 +180,13 @@ constexpr Handler kPlainTable[256] = {
 };
 
 BATON_OP(Traced) {
-  BATON_FRAME->pc = pc;
+  BATON_SAVE();
   slow::trace(*thread, pc - 1);
   BATON_RELOAD_BASE();
-  constants = base[-1].closure()->prototype->constants.items;
+  constants = frame->constants;
   word = fetch(pc - 1);
   dispatch = static_cast<const HandlerTable*>(thread->dispatch);
-  [[clang::musttail]] return kPlainTable[word & 0xFF](thread, pc, base, constants, dispatch, word);
+  [[clang::musttail]] return kPlainTable[word & 0xFF](thread, pc, base, constants, frame, dispatch, word);
 }
 
 constexpr Handler kTracedTable[256] = {
@@ -193,10 +204,11 @@ Next execute(ThreadState& state) {
   const Instruction* pc;
   Value* base;
   const Value* constants;
+  CallFrame* frame;
   const HandlerTable* dispatch;
   BATON_LOAD_FRAME();
   const std::uint64_t word = fetch(pc++);
-  return BATON_HANDLER(dispatch, word)(thread, pc, base, constants, dispatch, word);
+  return BATON_HANDLER(dispatch, word)(thread, pc, base, constants, frame, dispatch, word);
 }
 
 #else
@@ -223,6 +235,7 @@ Next interpret(ThreadState* thread, const void* const** plain_out, const void* c
   const Instruction* pc;
   Value* base;
   const Value* constants;
+  CallFrame* frame;
   const Handler* dispatch;
   std::uint64_t word;
   BATON_RELOAD();
@@ -234,10 +247,10 @@ Next interpret(ThreadState* thread, const void* const** plain_out, const void* c
 #include "vm/handlers/call.inc"
 
 label_Traced : {
-  BATON_FRAME->pc = pc;
+  BATON_SAVE();
   slow::trace(*thread, pc - 1);
   BATON_RELOAD_BASE();
-  constants = base[-1].closure()->prototype->constants.items;
+  constants = frame->constants;
   word = fetch(pc - 1);
   dispatch = static_cast<const Handler*>(thread->dispatch);
   goto* const_cast<void*>(kPlainTable[word & 0xFF]);

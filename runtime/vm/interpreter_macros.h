@@ -32,34 +32,33 @@
 #define KB (constants[B])
 #define KC (constants[C])
 
-#define BATON_FRAME (thread->current->frame)
-#define BATON_SAVE() (BATON_FRAME->pc = pc)
-#define BATON_RELOAD_BASE() (base = BATON_FRAME->base)
+#define BATON_SAVE() (frame->pc = pc)
+#define BATON_RELOAD_BASE() (frame = thread->current->frame, base = frame->base)
 
 // Loads the pinned state from the running frame, which is a script frame.
 #define BATON_LOAD_FRAME()                                        \
   do {                                                            \
-    CallFrame* frame_ = BATON_FRAME;                              \
-    base = frame_->base;                                          \
-    pc = frame_->pc;                                              \
-    constants = base[-1].closure()->prototype->constants.items;   \
+    frame = thread->current->frame;                               \
+    base = frame->base;                                           \
+    pc = frame->pc;                                               \
+    constants = frame->constants;                                 \
     dispatch = static_cast<decltype(dispatch)>(thread->dispatch); \
   } while (0)
 
 #if BATON_TAIL_CALL_DISPATCH
 
 #define BATON_OP_PARAMETERS                                                                    \
-  ThreadState *thread, const Instruction *pc, Value *base, const Value *constants, const HandlerTable *dispatch, std::uint64_t word
+  ThreadState *thread, const Instruction *pc, Value *base, const Value *constants, CallFrame *frame, const HandlerTable *dispatch, std::uint64_t word
 #define BATON_HANDLER(table, word) (reinterpret_cast<const Handler*>(table)[(word) & 0xFF])
 #define BATON_OP(name) __attribute__((preserve_none)) static Next op_##name(BATON_OP_PARAMETERS)
 #define BATON_NEXT()                                                                           \
   do {                                                                                         \
     word = fetch(pc++);                                                                        \
-    [[clang::musttail]] return BATON_HANDLER(dispatch, word)(thread, pc, base, constants, dispatch, word); \
+    [[clang::musttail]] return BATON_HANDLER(dispatch, word)(thread, pc, base, constants, frame, dispatch, word); \
   } while (0)
 #define BATON_LEAVE(next) return next
 #define BATON_SLOW_OP(name) __attribute__((preserve_none, noinline)) static Next op_##name(BATON_OP_PARAMETERS)
-#define BATON_TAIL(name) [[clang::musttail]] return op_##name(thread, pc, base, constants, dispatch, word)
+#define BATON_TAIL(name) [[clang::musttail]] return op_##name(thread, pc, base, constants, frame, dispatch, word)
 
 #else
 
@@ -107,12 +106,12 @@
 #define BATON_POLL() \
   if (thread->interrupt.any()) BATON_TAIL(Safepoint)
 
-// After a return by the fast path: the caller is a script frame for certain and hooks did not change.
-#define BATON_RELOAD_SCRIPT()                                     \
+// Leaves the frame by the fast path: the caller is a script frame for certain and hooks did not change.
+#define BATON_LEAVE_FRAME()                                     \
   do {                                                            \
-    CallFrame* frame_ = BATON_FRAME;                              \
-    base = frame_->base;                                          \
-    pc = frame_->pc;                                              \
-    constants = base[-1].closure()->prototype->constants.items;   \
+    thread->current->frame = --frame;                             \
+    base = frame->base;                                           \
+    pc = frame->pc;                                               \
+    constants = frame->constants;                                 \
     BATON_NEXT();                                                 \
   } while (0)
