@@ -121,6 +121,18 @@ BATON_ALWAYS_INLINE T* speculate(const Value* constants, unsigned guess, T* actu
   return result;
 }
 
+// Whether a return from `frame` has nothing to do but to deliver results to the script function that called.
+BATON_ALWAYS_INLINE bool returns_plainly(const CallFrame* frame) noexcept {
+  return BATON_LIKELY((frame->flags & ~kFrameTailCall) == 0);
+}
+
+// Where the results of the script function in `frame` go: to its slot, which lies before the extra arguments.
+BATON_ALWAYS_INLINE Value* result_slot_of_script(const CallFrame* frame, Value* base) noexcept {
+  const Prototype* p = base[-1].closure()->prototype;
+  if (BATON_LIKELY(!p->is_vararg)) return base - 1;
+  return base - 1 - (frame->vararg_count + p->parameter_count + 1);
+}
+
 // Whether the native at `function` can be called by call_native_here: not pcall or xpcall, no hooks, room.
 BATON_ALWAYS_INLINE bool is_simple_native(const Coroutine* co, const Value* function, int arguments) noexcept {
   const Intrinsic intrinsic = function->native()->intrinsic;
