@@ -102,12 +102,15 @@ bool print_plain(StringBuilder& line, const Value& v) {
 }
 
 int base_print(NativeCall& call) {
-  StringBuilder line(call.heap());
+  StringBuilder line(call.thread());
   for (int i = 1; i <= call.count(); i++) {
     if (i > 1) line.append('\t');
     const Value v = call.arg(i);
     bool own_text = v.is_string() || v.is_number() ? false : call.shared().type_metatables[static_cast<int>(base_type(v.tag))] != nullptr;
-    if (own_text || !print_plain(line, v)) line.append(vm::to_string(call.thread(), v)->view());
+    if (!own_text && print_plain(line, v)) continue;
+    call.push(Value::of(vm::to_string(call.thread(), v)));
+    line.append(call.slot(call.size()).string()->view());
+    call.pop();
   }
   line.append('\n');
   StreamLock lock(call.thread(), stdout);
@@ -169,7 +172,7 @@ int base_rawset(NativeCall& call) {
   Table* t = call.check_table(1);
   call.check_any(2);
   call.check_any(3);
-  table::set(call.heap(), t, call.arg(2), call.arg(3));
+  vm::repeat_at_cap(call.thread(), [&] { table::set(call.heap(), t, call.arg(2), call.arg(3)); });
   return call.result(call.arg(1));
 }
 

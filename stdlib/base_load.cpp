@@ -36,7 +36,7 @@ Status read_pieces(NativeCall& call, StringBuilder& text) {
     call.push(call.arg(1));
     int results = 0;
     if (vm::protected_call(call.thread(), 0, 1, Value(), &results) != Status::kOk) return Status::kError;
-    const Value piece = call.pop();
+    const Value piece = call.slot(call.size());  // a root until it is appended
     if (piece.is_nil()) return Status::kOk;
     if (piece.is_string()) {
       if (piece.string()->length == 0) return Status::kOk;
@@ -48,6 +48,7 @@ Status read_pieces(NativeCall& call, StringBuilder& text) {
       call.thread().pending = Value::of(string::make(call.heap(), message));
       return Status::kError;
     }
+    call.pop();
   }
 }
 
@@ -62,7 +63,7 @@ int base_load(NativeCall& call) {
   }
   std::string name(until_nul(call.optional_text(2, "=(load)")));
   call.check_function(1);
-  StringBuilder text(call.heap());
+  StringBuilder text(call.thread());
   Status status = read_pieces(call, text);
   if (status == Status::kOk) status = host::load(call.thread(), text.view(), name, mode);
   return load_results(call, status, 4);

@@ -45,7 +45,7 @@ class Reader {
 
 // Takes bytes up to and with the next line end. The caller pushes it only if anything was read.
 bool Reader::read_line(bool keep_end) {
-  StringBuilder line(call_.heap());
+  StringBuilder line(call_.thread());
   bool ended = false;
   while (!ended && fill_stream(thread_, stream_)) {
     std::string_view ready = buffered_input(stream_);
@@ -78,7 +78,7 @@ std::size_t Reader::read_block(StringBuilder& text, std::size_t count) {
 }
 
 void Reader::read_all() {
-  StringBuilder text(call_.heap());
+  StringBuilder text(call_.thread());
   std::size_t block = 4096;
   while (read_block(text, block) > 0) {
     block = std::min(block * 2, kLargestBlock);
@@ -88,7 +88,7 @@ void Reader::read_all() {
 }
 
 bool Reader::read_bytes(std::size_t count) {
-  StringBuilder text(call_.heap());
+  StringBuilder text(call_.thread());
   while (text.size() < count) {
     std::size_t block = std::min({count - text.size(), kLargestBlock, std::max<std::size_t>(text.size(), 4096)});
     if (read_block(text, block) == 0) break;

@@ -93,7 +93,7 @@ int os_date(NativeCall& call) {
     set_fields(call, fields, date);
     return call.result(Value::of(fields));
   }
-  StringBuilder result(call.heap());
+  StringBuilder result(call.thread());
   format_date(call, result, format, date);
   return call.result(Value::of(result.finish()));
 }

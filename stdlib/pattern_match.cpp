@@ -235,7 +235,7 @@ bool Matcher::capture_bytes(int i, const char* start, const char* end, std::stri
 Value Matcher::capture_value(int i, const char* start, const char* end) {
   std::string_view bytes;
   if (!capture_bytes(i, start, end, bytes)) return Value::from(position_of(captures_[i].start));
-  return Value::of(string::make(call_.heap(), bytes));
+  return Value::of(call_.make_string(bytes));
 }
 
 int Matcher::push_captures(const char* start, const char* end) {

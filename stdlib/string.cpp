@@ -57,6 +57,7 @@ int map_bytes(NativeCall& call, Fill fill) {
     fill(buffer, *s, 0, length);
     return call.result_string({buffer, length});
   }
+  vm::make_room(call.thread(), length);
   String* result = string::make_uninitialised(call.heap(), length);
   call.push(Value::of(result));
   for (std::size_t done = 0; done < length; done += kPieceBytes) {
@@ -124,6 +125,7 @@ int string_rep(NativeCall& call) {
   char buffer[kShortStringMax];
   char* bytes = buffer;
   if (total > kShortStringMax) {
+    vm::make_room(call.thread(), total);
     String* result = string::make_uninitialised(call.heap(), total);
     call.push(Value::of(result));
     bytes = result->mutable_data();
@@ -155,7 +157,7 @@ int string_char(NativeCall& call) {
     if (code < 0 || code > 0xFF) call.argument_error(1, "value out of range");
     return call.result(byte_string(call, static_cast<unsigned char>(code)));
   }
-  StringBuilder result(call.heap());
+  StringBuilder result(call.thread());
   for (int i = 1; i <= call.count(); ++i) {
     const Value v = call.arg(i);
     const auto code = static_cast<std::uint64_t>(v.is_integer() ? v.integer : call.check_integer(i));

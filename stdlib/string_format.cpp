@@ -51,7 +51,7 @@ struct CFormat {
 
 class Formatter {
  public:
-  explicit Formatter(NativeCall& call) : call_(call), out_(call.heap()) {}
+  explicit Formatter(NativeCall& call) : call_(call), out_(call.thread()) {}
 
   int run() {
     const std::string_view format = call_.check_text(1);
@@ -209,7 +209,10 @@ class Formatter {
     if (v.is_string()) text = v.string()->view();
     else if (v.is_integer()) text = {digits, number::to_text(v.integer, digits)};
     else if (v.is_float()) text = {digits, number::to_text(v.number, digits)};
-    else text = vm::to_string(call_.thread(), v)->view();  // appended before anything can collect it
+    else {
+      call_.push(Value::of(vm::to_string(call_.thread(), v)));
+      text = call_.slot(call_.size()).string()->view();
+    }
     if (s.is_bare()) return out_.append(text);
     if (std::memchr(text.data(), '\0', text.size()) != nullptr) call_.argument_error(argument_, "string contains zeros");
     check(s, "-", Precision::kTaken);

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <new>
 
+#include "base/number.h"
 #include "pattern.h"
 #include "string_library.h"
 #include "vm/call.h"
@@ -155,7 +156,7 @@ int string_gmatch(NativeCall& call) {
 
 class Substitution {
  public:
-  Substitution(NativeCall& call, Matcher& matcher) : call_(call), matcher_(matcher), result_(call.heap()) {
+  Substitution(NativeCall& call, Matcher& matcher) : call_(call), matcher_(matcher), result_(call.thread()) {
     if (!call.arg(3).is_string()) return;
     template_ = call.arg(3).string()->view();
     is_plain_ = std::memchr(template_.data(), '%', template_.size()) == nullptr;
@@ -172,7 +173,11 @@ class Substitution {
       else expand(start, end);
       return true;
     }
-    return append_value(by.is_table() ? look_up(by, start, end) : call_function(by, start, end), start, end);
+    if (by.is_table()) look_up(by, start, end);
+    else call_function(by, start, end);
+    const bool differs = append_value(call_.slot(call_.size()), start, end);
+    call_.pop();
+    return differs;
   }
 
  private:
@@ -196,26 +201,31 @@ class Substitution {
   void append_capture(int i, const char* start, const char* end) {
     std::string_view bytes;
     if (matcher_.capture_bytes(i, start, end, bytes)) return result_.append(bytes);
-    result_.append(vm::number_to_string(call_.heap(), matcher_.capture_value(i, start, end))->view());
+    append_number(matcher_.capture_value(i, start, end));
   }
 
-  Value look_up(const Value& object, const char* start, const char* end) {
+  void append_number(const Value& v) {
+    char digits[number::kTextBytes];
+    result_.append({digits, v.is_integer() ? number::to_text(v.integer, digits) : number::to_text(v.number, digits)});
+  }
+
+  // The replacement stands on top of the window afterwards, as a root.
+  void look_up(const Value& object, const char* start, const char* end) {
     const Value key = matcher_.capture_value(0, start, end);
-    if (object.table()->metatable == nullptr) return *table::get(object.table(), key);
+    if (object.table()->metatable == nullptr) return call_.push(*table::get(object.table(), key));
     call_.push(key);
-    const Value result = vm::index(call_.thread(), object, key);
-    call_.pop();
-    return result;
+    const Value found = vm::index(call_.thread(), object, key);
+    call_.slot(call_.size()) = found;
   }
 
-  Value call_function(const Value& function, const char* start, const char* end) {
+  // As look_up.
+  void call_function(const Value& function, const char* start, const char* end) {
     call_.push(function);
     const int arguments = matcher_.push_captures(start, end);
     vm::call(call_.thread(), arguments, 1);
-    return call_.pop();
   }
 
-  bool append_value(const Value& value, const char* start, const char* end) {
+  bool append_value(const Value value, const char* start, const char* end) {
     if (value.is_falsy()) {
       append(start, end);
       return false;
@@ -223,7 +233,7 @@ class Substitution {
     if (value.is_string()) {
       result_.append(value.string()->view());
     } else if (value.is_number()) {
-      result_.append(vm::number_to_string(call_.heap(), value)->view());
+      append_number(value);
     } else {
       call_.error("invalid replacement value (a %s)", base_type_name(value));
     }

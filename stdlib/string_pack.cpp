@@ -137,7 +137,7 @@ class FormatReader {
 
 class Packer {
  public:
-  explicit Packer(NativeCall& call) : call_(call), format_(call), out_(call.heap()) {}
+  explicit Packer(NativeCall& call) : call_(call), format_(call), out_(call.thread()) {}
 
   int run() {
     while (!format_.at_end()) {
@@ -307,7 +307,7 @@ class Unpacker {
     return from;
   }
 
-  void push_text(std::size_t bytes) { push(Value::of(string::make(call_.heap(), {take(bytes), bytes}))); }
+  void push_text(std::size_t bytes) { push(Value::of(call_.make_string({take(bytes), bytes}))); }
 
   void unpack(const Option& option) {
     const auto bytes = static_cast<std::size_t>(option.bytes);

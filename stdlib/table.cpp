@@ -8,6 +8,7 @@
 #include "all_modules.h"
 #include "base/number.h"
 #include "table_library.h"
+#include "value/root.h"
 #include "vm/safepoint.h"
 #include "vm/string_builder.h"
 
@@ -48,6 +49,11 @@ std::int64_t list_length(NativeCall& call, int i, unsigned uses) {
   if (BATON_LIKELY(is_plain(v))) return static_cast<std::int64_t>(table::length(v.table()));
   check_list(call, i, uses | kMeasures);
   return vm::length_integer(call.thread(), v);
+}
+
+void list_add(ThreadState& thread, Table* t, std::int64_t i, const Value& v) {
+  const Root<Value> kept(thread.heap(), v);
+  vm::repeat_at_cap(thread, [&] { table::set_integer(thread.heap(), t, i, v); });
 }
 
 namespace {
@@ -127,7 +133,7 @@ bool move_directly(NativeCall& call, const Value& from, std::int64_t first, std:
   Table* destination = to.table();
   const bool is_empty = destination->array_size == 0 && destination->nodes == &table::kEmptyNode;
   if (is_empty && target == 1 && (destination->mode & kTableFrozen) == 0) {
-    table::resize(call.heap(), destination, static_cast<std::uint32_t>(count), 0);
+    vm::repeat_at_cap(call.thread(), [&] { table::resize(call.heap(), destination, static_cast<std::uint32_t>(count), 0); });
   }
   if (!in_array(to, target, target + (count - 1))) return false;
   move_slots(destination->array + target - 1, from.table()->array + first - 1, static_cast<std::size_t>(count));
@@ -178,6 +184,7 @@ String* concat_directly(NativeCall& call, const Value& list, std::string_view se
     total += v->string()->length;
   }
   if (total < 512 || total > kPollElements * 4096) return nullptr;
+  vm::make_room(call.thread(), total);
   String* result = string::make_uninitialised(call.heap(), total);
   char* to = result->mutable_data();
   for (const Value* v = from; v < end; ++v) {
@@ -192,8 +199,14 @@ String* concat_directly(NativeCall& call, const Value& list, std::string_view se
   return result;
 }
 
-void append_element(NativeCall& call, StringBuilder& result, const Value& v, std::int64_t i) {
-  if (BATON_LIKELY(v.is_string())) return result.append(v.string()->view());
+void append_element(NativeCall& call, StringBuilder& result, const Value& list, std::int64_t i) {
+  const Value v = list_get(call.thread(), list, i);
+  if (BATON_LIKELY(v.is_string())) {
+    call.push(v);  // only a metamethod may have it
+    result.append(v.string()->view());
+    call.pop();
+    return;
+  }
   if (!v.is_number()) fail_concat(call, v, i);
   char* to = result.reserve(number::kTextBytes);
   result.commit(v.is_integer() ? number::to_text(v.integer, to) : number::to_text(v.number, to));
@@ -206,14 +219,14 @@ int table_concat(NativeCall& call) {
   std::int64_t i = call.optional_integer(3, 1);
   const std::int64_t last = call.optional_integer(4, length);
   if (String* whole = concat_directly(call, list, separator, i, last)) return call.result(Value::of(whole));
-  StringBuilder result(call.heap());
+  StringBuilder result(call.thread());
   Poller poller(call.thread());
   for (; i < last; ++i) {
-    append_element(call, result, list_get(call.thread(), list, i), i);
+    append_element(call, result, list, i);
     result.append(separator);
     poller.count();
   }
-  if (i == last) append_element(call, result, list_get(call.thread(), list, i), i);
+  if (i == last) append_element(call, result, list, i);
   return call.result(Value::of(result.finish()));
 }
 
@@ -221,7 +234,7 @@ int table_concat(NativeCall& call) {
 
 int table_pack(NativeCall& call) {
   const auto count = static_cast<std::uint32_t>(call.count());
-  Table* t = table::make(call.heap(), count, 1);
+  Table* t = vm::repeat_at_cap(call.thread(), [&] { return table::make(call.heap(), count, 1); });
   for (std::uint32_t i = 0; i < count; ++i) t->array[i] = call.slot(static_cast<int>(i) + 1);
   t->length_hint = count;
   const Value result = Value::of(t);

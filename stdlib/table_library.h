@@ -28,6 +28,9 @@ inline Value list_get(ThreadState& thread, const Value& list, std::int64_t i) {
   return vm::index_integer(thread, list, i);
 }
 
+// t[i] = v where the table may have to grow. Raises: kMemory, kTableOverflow, kTableFrozen.
+void list_add(ThreadState& thread, Table* t, std::int64_t i, const Value& v);
+
 // list[i] = v, with metamethods.
 inline void list_set(ThreadState& thread, const Value& list, std::int64_t i, const Value& v) {
   if (BATON_LIKELY(is_plain(list))) {
@@ -36,7 +39,7 @@ inline void list_set(ThreadState& thread, const Value& list, std::int64_t i, con
       t->array[i - 1] = v;
       return thread.heap().barrier_back(t, v);
     }
-    return table::set_integer(thread.heap(), t, i, v);
+    return list_add(thread, t, i, v);
   }
   vm::set_index_integer(thread, list, i, v);
 }

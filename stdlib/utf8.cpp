@@ -73,7 +73,7 @@ int utf8_codepoint(NativeCall& call) {
 }
 
 int utf8_char(NativeCall& call) {
-  StringBuilder result(call.heap());
+  StringBuilder result(call.thread());
   for (int i = 1; i <= call.count(); ++i) {
     const auto code = static_cast<std::uint64_t>(call.check_integer(i));
     if (code > utf8::kMaxCode) call.argument_error(i, "value out of range");

@@ -18,7 +18,7 @@ enum InterruptReason : std::uint32_t {
   kInterruptFinalize = 1u << 2,   // finalizers are queued
   kInterruptCancel = 1u << 3,     // this native thread was cancelled
   kInterruptSignal = 1u << 4,     // a signal (SIGINT) waits for the main thread
-  kInterruptLimit = 1u << 5,      // a limit of the embedding host was passed
+  kInterruptLimit = 1u << 5,      // live data has grown into the reserve below the memory cap
 };
 
 struct alignas(kCacheLineBytes) InterruptWord {

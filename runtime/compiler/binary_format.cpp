@@ -1,14 +1,22 @@
 // The format of a binary chunk.
 //
-//      signature    4    ESC "Btn"
-//      version      1    of this layout
-//      sizes        3    bytes of an instruction, an integer, a float
-//      opcodes      8    hash of the table of opcodes: a chunk of another instruction set is refused
+//      signature    4    ESC "Lua"
+//      language     1    0x54
+//      format       1    0
+//      data         6    bytes that text conversions damage
+//      sizes        3    4, and the bytes of an integer and a float
 //      integer      8    a known integer, and
 //      float        8    a known float, in this machine's byte order
+//      upvalues     1    of the main function
+//      owner       16    "Baton bytecode n", n counts layouts
+//      opcodes      8    hash of the table of opcodes: a chunk of another instruction set is refused
 //      length       8    bytes of the body
 //      checksum     8    hash of the body
 //      body              the main function
+//
+// Up to the known float this is the header that programs know from Lua 5.4, and tools and tests that look at it find what they
+// expect. What follows is ours: a chunk of PUC Lua has no owner and is refused. PUC Lua, given one of ours, reads the
+// owner as the length of a name, written in groups of seven bits without an end, and refuses it as an integer overflow.
 //
 // A function is: numbers (line_defined, last_line_defined, parameters, vararg, registers, needs_close), source, code,
 // constants, upvalues, inner functions, lines, locals. Counts and other small numbers are written in groups of seven bits,
@@ -33,7 +41,8 @@
 namespace baton::compiler {
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kLanguage = 0x54;
+constexpr std::uint8_t kInstructionBytes = 4;  // of the header known from Lua; ours are fixed by the owner
 constexpr std::int64_t kKnownInteger = 0x5678;
 constexpr double kKnownFloat = 370.5;
 constexpr std::uint64_t kChecksumSeed = 0x42746E;
@@ -129,28 +138,40 @@ class Writer {
   bool strip_;
 };
 
+#pragma pack(push, 1)
 struct Header {
   char signature[4];
-  std::uint8_t version;
+  std::uint8_t language;
+  std::uint8_t format;
+  char data[6];
   std::uint8_t sizes[3];
-  std::uint64_t opcodes;
   std::int64_t integer;
   double number;
+  std::uint8_t upvalues;
+  char owner[16];
+  std::uint64_t opcodes;
   std::uint64_t length;
   std::uint64_t checksum;
 };
-static_assert(sizeof(Header) == 48);
+#pragma pack(pop)
+static_assert(sizeof(Header) == 72);
+
+constexpr std::string_view kTextConversionData = "\x19\x93\r\n\x1a\n";
+constexpr std::string_view kOwner = "Baton bytecode 2";
+static_assert(kTextConversionData.size() == sizeof Header::data && kOwner.size() == sizeof Header::owner);
 
 Header make_header() {
   Header header{};
   std::memcpy(header.signature, kBinarySignature.data(), sizeof header.signature);
-  header.version = kVersion;
-  header.sizes[0] = sizeof(Instruction);
+  header.language = kLanguage;
+  std::memcpy(header.data, kTextConversionData.data(), sizeof header.data);
+  header.sizes[0] = kInstructionBytes;
   header.sizes[1] = sizeof(std::int64_t);
   header.sizes[2] = sizeof(double);
-  header.opcodes = opcode_table_hash();
   header.integer = kKnownInteger;
   header.number = kKnownFloat;
+  std::memcpy(header.owner, kOwner.data(), sizeof header.owner);
+  header.opcodes = opcode_table_hash();
   return header;
 }
 
@@ -163,9 +184,9 @@ class Reader {
       : heap_(heap), rest_(bytes), chunk_name_(chunk_name) {}
 
   Prototype* main() {
-    header();
+    const std::size_t upvalues = header();
     Prototype* result = function(nullptr, 0);
-    if (!rest_.empty()) bad("corrupted chunk");
+    if (!rest_.empty() || result->upvalues.size != upvalues) bad("corrupted chunk");
     const VerifierResult verdict = verify(*result);
     if (!verdict.is_valid) bad("invalid code: " + std::string(verdict.problem));
     return result;
@@ -179,24 +200,34 @@ class Reader {
     throw CompileError{name + ": bad binary format (" + why + ")"};
   }
 
-  void header() {
+  // Returns: the number of upvalues that it announces.
+  std::size_t header() {
     const std::size_t known = rest_.size() < kBinarySignature.size() ? rest_.size() : kBinarySignature.size();
     if (rest_.substr(0, known) != kBinarySignature.substr(0, known)) bad("not a binary chunk");
-    if (rest_.size() < sizeof(Header)) bad("truncated chunk");
-    Header given;
-    std::memcpy(&given, rest_.data(), sizeof given);
-    rest_.remove_prefix(sizeof given);
+    Header given{};
+    std::memcpy(&given, rest_.data(), rest_.size() < sizeof given ? rest_.size() : sizeof given);
     const Header own = make_header();
-    if (given.version != own.version) bad("version mismatch");
-    if (given.sizes[0] != own.sizes[0]) bad("Instruction size mismatch");
-    if (given.sizes[1] != own.sizes[1]) bad("lua_Integer size mismatch");
-    if (given.sizes[2] != own.sizes[2]) bad("lua_Number size mismatch");
-    if (given.integer != own.integer) bad("integer format mismatch");
-    if (given.number != own.number) bad("float format mismatch");
-    if (given.opcodes != own.opcodes) bad("version mismatch");
+    const auto demand = [&](const void* got, const void* wanted, std::size_t bytes, const char* otherwise) {
+      const auto end = static_cast<std::size_t>(static_cast<const char*>(got) - reinterpret_cast<const char*>(&given)) + bytes;
+      if (end > rest_.size()) bad("truncated chunk");
+      if (std::memcmp(got, wanted, bytes) != 0) bad(otherwise);
+    };
+    demand(&given.language, &own.language, 1, "version mismatch");
+    demand(&given.format, &own.format, 1, "format mismatch");
+    demand(given.data, own.data, sizeof own.data, "corrupted chunk");
+    demand(&given.sizes[0], &own.sizes[0], 1, "Instruction size mismatch");
+    demand(&given.sizes[1], &own.sizes[1], 1, "lua_Integer size mismatch");
+    demand(&given.sizes[2], &own.sizes[2], 1, "lua_Number size mismatch");
+    demand(&given.integer, &own.integer, sizeof own.integer, "integer format mismatch");
+    demand(&given.number, &own.number, sizeof own.number, "float format mismatch");
+    demand(given.owner, own.owner, sizeof own.owner, "made by another program");
+    demand(&given.opcodes, &own.opcodes, sizeof own.opcodes, "version mismatch");
+    if (rest_.size() < sizeof given) bad("truncated chunk");
+    rest_.remove_prefix(sizeof given);
     if (given.length > rest_.size()) bad("truncated chunk");
     rest_ = rest_.substr(0, static_cast<std::size_t>(given.length));
     if (hash::of_string(rest_, kChecksumSeed) != given.checksum) bad("corrupted chunk");
+    return given.upvalues;
   }
 
   std::uint64_t number(std::uint64_t limit) {
@@ -313,6 +344,7 @@ std::string dump(const Prototype& prototype, DebugInformation debug) {
   writer.function(prototype, nullptr);
   const std::string body = writer.take();
   Header header = make_header();
+  header.upvalues = static_cast<std::uint8_t>(prototype.upvalues.size);
   header.length = body.size();
   header.checksum = hash::of_string(body, kChecksumSeed);
   std::string out(reinterpret_cast<const char*>(&header), sizeof header);

@@ -14,7 +14,7 @@
 namespace baton::compiler {
 
 // The first bytes of every chunk; no text begins with its first byte.
-inline constexpr std::string_view kBinarySignature = "\x1b" "Btn";
+inline constexpr std::string_view kBinarySignature = "\x1b" "Lua";
 
 // Whether `load` must treat these bytes as a binary chunk (ours, or a foreign one to refuse).
 inline bool is_binary(std::string_view bytes) noexcept { return !bytes.empty() && bytes.front() == kBinarySignature.front(); }

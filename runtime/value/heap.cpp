@@ -49,6 +49,14 @@
 // Memory freed by the sweeper moves the trigger down with it, so that sweeping does not stop the
 // steps. The next trigger counts from what survived: garbage made since the atomic phase is not in it.
 //
+// Cap. An instruction that fails to allocate is repeated after an emergency collection; a native cannot be
+// repeated. So the last 64 KiB below the cap are a reserve for what natives allocate in small amounts (for
+// large ones they make room first, vm::make_room): an allocation that reaches into it asks for a
+// safepoint, which collects in emergency mode. Has live data itself grown into the reserve, then that
+// safepoint tells the program "not enough memory" while there is still room to print it, and again
+// each time a quarter of the rest is gone. The next emergency collection is due when half of what
+// it left free is used, so a program near the cap does not collect at every safepoint.
+//
 // collectgarbage("collect") first finishes a cycle under way, whose idea of "dead" is older than the
 // call, and then runs a whole one: everything unreachable now is freed.
 #include "value/heap.h"
@@ -69,6 +77,7 @@ constexpr std::size_t kAskAgainBytes = 4096;     // between two settings of the 
 constexpr std::size_t kUnitBytes = 16;           // bytes allocated that count as one unit of debt
 constexpr std::size_t kSliceUnits = 2048;        // work between two looks at the clock
 constexpr std::size_t kSweepShare = 8;           // sweeping is in no hurry: an eighth of the work for each step
+constexpr std::size_t kCapReserve = 64 * 1024;   // below the cap, for natives (at most a sixteenth of it)
 constexpr std::uint64_t kStepLimitNs = 300'000;
 constexpr std::uint64_t kLateStepLimitNs = 800'000;
 
@@ -86,6 +95,7 @@ void Heap::Internals::grant() noexcept {
   const std::size_t now = used();
   std::size_t end = limit;
   if (running) end = std::min(end, std::max(trigger, now + kAskAgainBytes));
+  if (cap_trigger < limit) end = std::min(end, std::max(cap_trigger, now + kAskAgainBytes));
   if (end < now) end = now;                                             // over the cap (it was lowered)
   end = std::min<std::size_t>(end, now + kMaxCharge);       // keeps `remaining` in range
   remaining = static_cast<std::ptrdiff_t>(end - now);
@@ -97,7 +107,7 @@ void Heap::Internals::charge_slowly(std::size_t bytes) {
     discharge(bytes);
     raise(ErrorId::kMemory);
   }
-  if (running && used() >= trigger) announce(kInterruptCollect);
+  if ((running && used() >= trigger) || used() >= cap_trigger) announce(kInterruptCollect);
   grant();
 }
 
@@ -114,8 +124,10 @@ bool Heap::fits(std::size_t bytes) const noexcept {
 }
 
 void Heap::set_limit(std::size_t bytes) noexcept {
-  internals_->limit = bytes;
-  internals_->grant();
+  Internals& h = *internals_;
+  h.limit = bytes;
+  h.cap_trigger = h.cap_ceiling = h.reserve_start();
+  h.grant();
 }
 
 void Heap::add_external(std::size_t bytes) { internals_->charge_any(bytes); }
@@ -125,7 +137,7 @@ void Heap::attach_interrupt(InterruptWord* word) noexcept {
   Internals& h = *internals_;
   h.interrupt = word;
   if (word == nullptr) return;
-  if (h.running && h.used() >= h.trigger) word->set(kInterruptCollect);
+  if ((h.running && h.used() >= h.trigger) || is_near_cap()) word->set(kInterruptCollect);
   if (has_finalizable() || has_abandoned()) word->set(kInterruptFinalize);
 }
 
@@ -393,6 +405,26 @@ void Heap::collect_emergency() noexcept {
   internals_->in_emergency = true;
   collect();
   internals_->in_emergency = false;
+}
+
+std::size_t Heap::Internals::reserve_start() const noexcept {
+  return limit == SIZE_MAX ? SIZE_MAX : limit - std::min(limit / 16, kCapReserve);
+}
+
+bool Heap::is_near_cap() const noexcept { return internals_->used() >= internals_->cap_trigger; }
+
+bool Heap::collect_near_cap() noexcept {
+  Internals& h = *internals_;
+  collect_emergency();
+  const std::size_t live = h.used();
+  const std::size_t room = live < h.limit ? h.limit - live : 0;
+  const std::size_t start = h.reserve_start();
+  h.cap_trigger = std::max(start, live + room / 2);
+  const bool has_grown = live > h.cap_ceiling;
+  if (has_grown) h.cap_ceiling = live + room / 4;
+  else if (live <= start) h.cap_ceiling = start;
+  h.grant();
+  return has_grown;
 }
 
 bool Heap::step_explicit(std::size_t kilobytes) noexcept {

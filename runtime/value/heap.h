@@ -133,6 +133,11 @@ class Heap {
   void collect() noexcept;
   // collect without queueing finalizers' execution order problems: used at the cap; also shrinks nothing.
   void collect_emergency() noexcept;
+  // Whether what is left below the cap has shrunk so far that a safepoint must collect (essay in heap.cpp).
+  bool is_near_cap() const noexcept;
+  // collect_emergency for that case. Returns: whether live data has grown into the reserve, so that the
+  // program must be told now, while natives still have room to work.
+  bool collect_near_cap() noexcept;
   // collectgarbage("step", kilobytes): returns true if a cycle ended. 0 = one basic step.
   bool step_explicit(std::size_t kilobytes) noexcept;
   bool is_running() const noexcept;

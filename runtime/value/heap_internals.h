@@ -137,6 +137,8 @@ struct Heap::Internals {
   }
   void discharge(std::size_t bytes) noexcept { remaining += static_cast<std::ptrdiff_t>(bytes); }
   void charge_slowly(std::size_t bytes);
+  // Where the reserve below the cap begins.
+  std::size_t reserve_start() const noexcept;
   // Computes `remaining` anew after trigger, limit or `running` changed.
   void grant() noexcept;
 
@@ -278,6 +280,8 @@ struct Heap::Internals {
 
   std::size_t trigger = 0;       // bytes_used at which the next step is due
   std::size_t limit = SIZE_MAX;
+  std::size_t cap_trigger = SIZE_MAX;  // bytes_used from which on a safepoint collects in emergency mode
+  std::size_t cap_ceiling = SIZE_MAX;  // live bytes above which the program is told that memory ends
   std::size_t used_at_step = 0;  // bytes_used after the last step
   std::size_t used_at_start = 0; // ... at the start of the cycle
   std::size_t estimate = 0;      // bytes of what survives the cycle: at the atomic phase, less what was swept since

@@ -44,7 +44,7 @@ CallFrame* next_frame(ThreadState& thread) {
 
 // Grows the stack of the running coroutine so that `slots` fit above `top`. While an error handler
 // runs, the reserve may be used instead of failing again.
-void make_room(ThreadState& thread, std::uint32_t slots) {
+void make_stack_room(ThreadState& thread, std::uint32_t slots) {
   Coroutine* co = thread.current;
   const auto size = static_cast<std::uint32_t>(co->stack_limit - co->stack);
   if (thread.handler_depth > 0 && size >= kMaxStackSlots / 2 && co->top + slots <= co->stack_limit + kStackReserve / 2) return;
@@ -58,7 +58,7 @@ void push_native_frame(ThreadState& thread, Value* function, int arguments, int 
   co->top = function + 1 + arguments;
   if (BATON_UNLIKELY(co->stack_limit - co->top < static_cast<std::ptrdiff_t>(kMinNativeSlots))) {
     const std::ptrdiff_t offset = function - co->stack;
-    make_room(thread, kMinNativeSlots);
+    make_stack_room(thread, kMinNativeSlots);
     function = co->stack + offset;
   }
   CallFrame* frame = next_frame(thread);
@@ -191,7 +191,7 @@ Value* insert_call_metamethod(ThreadState& thread, Value* function, int argument
   co->top = function + 1 + arguments;
   if (co->stack_limit + kStackMargin / 2 <= co->top + 1) {
     const std::ptrdiff_t offset = function - co->stack;
-    make_room(thread, 8);
+    make_stack_room(thread, 8);
     function = co->stack + offset;
   }
   for (Value* p = co->top; p > function; --p) *p = p[-1];
@@ -206,7 +206,7 @@ CallFrame* push_script_frame(ThreadState& thread, Value* function, int arguments
   if (BATON_UNLIKELY(co->stack_limit - function <= static_cast<std::ptrdiff_t>(p->max_stack) + 1) || BATON_STRESS) {
     const std::ptrdiff_t offset = function - co->stack;
     co->top = function + 1 + arguments;
-    make_room(thread, p->max_stack + 1u);
+    make_stack_room(thread, p->max_stack + 1u);
     function = co->stack + offset;
   }
   CallFrame* frame = next_frame(thread);

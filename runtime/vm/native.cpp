@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "value/root.h"
 #include "vm/call.h"
 #include "vm/operations.h"
 #include "vm/traceback.h"
@@ -59,11 +60,18 @@ void NativeCall::set_size(int n) {
   coroutine_->top = end;
 }
 
-void NativeCall::push_beyond(const Value& v) { vm::push(thread_, v); }
+void NativeCall::push_beyond(const Value& v) {
+  if (coroutine_->stack_limit - coroutine_->top >= 1) return vm::push(thread_, v);
+  const Root<Value> kept(heap(), v);
+  reserve(1);
+  vm::push(thread_, kept.value());
+}
 
-void NativeCall::push_string(std::string_view bytes) { push(Value::of(string::make(heap(), bytes))); }
+void NativeCall::push_string(std::string_view bytes) { push(Value::of(make_string(bytes))); }
 
-void NativeCall::reserve(int slots) { coroutine::check_stack(heap(), coroutine_, static_cast<std::uint32_t>(slots)); }
+void NativeCall::reserve(int slots) {
+  vm::repeat_at_cap(thread_, [&] { coroutine::check_stack(heap(), coroutine_, static_cast<std::uint32_t>(slots)); });
+}
 
 // -----------------------------------------------------------------------------------------------------
 // Failures of the environment

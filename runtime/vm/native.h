@@ -31,11 +31,13 @@
 #include "value/string.h"
 #include "value/table.h"
 #include "value/userdata.h"
+#include "vm/safepoint.h"
 #include "vm/thread_state.h"
 
 namespace baton {
 
 inline constexpr int kResultInPlace = -1;  // call.result stored the one result at base[-1]
+inline constexpr std::size_t kLargeStringBytes = 1024;  // smaller ones come from the reserve below the cap
 inline constexpr int kNativeFailed = -2;   // ThreadState::pending holds the error
 
 class NativeCall {
@@ -74,7 +76,13 @@ class NativeCall {
     coroutine_->frame->base[-1] = v;
     return kResultInPlace;
   }
-  int result_string(std::string_view bytes) { return result(Value::of(string::make(heap(), bytes))); }
+  int result_string(std::string_view bytes) { return result(Value::of(make_string(bytes))); }
+  // A string for a result: at the memory cap a large one collects first, so `bytes` must not belong to an object that
+  // no root holds. Raises: kMemory, kStringTooLong.
+  String* make_string(std::string_view bytes) {
+    if (bytes.size() >= kLargeStringBytes) vm::make_room(thread_, bytes.size());
+    return string::make(heap(), bytes);
+  }
   int fail(const Value& error) noexcept {
     thread_.pending = error;
     return kNativeFailed;

@@ -149,7 +149,9 @@ void collect_everything(ThreadState& thread) noexcept {
 }
 
 void collect_some(ThreadState& thread) noexcept {
-  if (BATON_STRESS) {
+  if (BATON_UNLIKELY(thread.heap().is_near_cap())) {
+    if (thread.heap().collect_near_cap()) thread.interrupt.set(kInterruptLimit);
+  } else if (BATON_STRESS) {
     collect_everything(thread);
   } else {
     thread.heap().step();
@@ -176,6 +178,7 @@ std::string newest_position(ThreadState& thread) {
 void raise_if_asked(ThreadState& thread) {
   if (in_finalizer(thread)) return;
   if (thread.unwinding) throw ForcedUnwind{};  // the bit stays set: every later safepoint goes on unwinding
+  if (thread.interrupt.take(kInterruptLimit) != 0) raise_value(thread, Value::of(thread.shared.memory_error));
   if (thread.interrupt.take(kInterruptCancel) != 0) raise_value(thread, thread.cancel_reason);
   if (&thread == thread.shared.main_thread && thread.interrupt.take(kInterruptSignal) != 0) {
     raise_value(thread, Value::of(string::make(thread.heap(), newest_position(thread) + "interrupted!")));

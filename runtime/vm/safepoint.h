@@ -5,6 +5,7 @@
 // `top`, the registry, Root<T>. Callers set `top` first (coroutine.h).
 #pragma once
 
+#include "value/error.h"
 #include "vm/thread_state.h"
 
 namespace baton::vm {
@@ -21,6 +22,27 @@ void safepoint(ThreadState& thread, SafepointKind kind);
 // The poll of natives' loops: one load when nothing is asked.
 inline void poll(ThreadState& thread) {
   if (thread.interrupt.any()) safepoint(thread, SafepointKind::kBackEdge);
+}
+
+// Natives call this before an allocation of `bytes` that may be large: at the memory cap it collects in
+// emergency mode (no finalizer runs), so that the allocation fails only if memory is really full. A
+// safepoint for the caller's pointers, although it neither raises nor hands over. Raises: nothing.
+inline void make_room(ThreadState& thread, std::size_t bytes) noexcept {
+  if (BATON_UNLIKELY(!thread.heap().fits(bytes)) || BATON_STRESS) thread.heap().collect_emergency();
+}
+
+// For natives: runs `allocate` (which allocates and, if that fails, has changed nothing) and once more
+// after an emergency collection if memory was short. A safepoint as make_room is. Raises: what
+// `allocate` raises.
+template <class Allocate>
+auto repeat_at_cap(ThreadState& thread, Allocate allocate) {
+  try {
+    return allocate();
+  } catch (const ScriptError& error) {
+    if (error.id != ErrorId::kMemory) throw;
+  }
+  thread.heap().collect_emergency();
+  return allocate();
 }
 
 // Runs queued finalizers now (collectgarbage). An error in one becomes a warning. Raises: nothing from finalizers.

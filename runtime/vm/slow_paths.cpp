@@ -412,6 +412,15 @@ void safepoint(ThreadState& thread, bool open) {
   if (open) co->top = co->stack + top;
 }
 
+void back_edge(ThreadState& thread) {
+  Coroutine* co = thread.current;
+  co->top = co->frame->top;
+  keep_extra_arguments(co, co->frame->pc);
+  ++co->frame->pc;  // as if the instruction had begun
+  vm::safepoint(thread, SafepointKind::kBackEdge);
+  --co->frame->pc;
+}
+
 void trace(ThreadState& thread, const Instruction* pc) {
   Coroutine* co = thread.current;
   CallFrame* frame = co->frame;

@@ -49,6 +49,9 @@ void mark_to_be_closed(ThreadState& thread, int a);
 Next tail_call(ThreadState& thread, int a, int arguments);
 // A safepoint inside a script frame. `open`: results above the registers are live, up to `top`.
 void safepoint(ThreadState& thread, bool open);
+// The safepoint before the instruction at frame->pc, the target of a jump or the first of a function: if something is
+// raised, its position is that of this instruction. Raises: as vm::safepoint.
+void back_edge(ThreadState& thread);
 // The traced dispatch table's work before the instruction at `pc`.
 void trace(ThreadState& thread, const Instruction* pc);
 

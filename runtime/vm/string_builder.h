@@ -1,5 +1,6 @@
 // A growing byte buffer for natives that build strings: small results stay in the object, larger
-// ones live in a buffer that counts against the memory cap.
+// ones live in a buffer that counts against the memory cap. At the cap, growing and finishing collect:
+// both are safepoints for pointers that no root holds, also for the bytes that are being appended.
 // Invariant: owns at most one heap buffer, freed by the destructor (also during unwinding).
 // Owner: a local variable of a native. Threading: under the GIL.
 #pragma once
@@ -9,13 +10,14 @@
 
 #include "value/heap.h"
 #include "value/string.h"
+#include "vm/safepoint.h"
 
 namespace baton {
 
 class StringBuilder {
  public:
-  explicit StringBuilder(Heap& heap) noexcept : heap_(heap), data_(inline_), size_(0), capacity_(sizeof inline_) {}
-  ~StringBuilder() { if (data_ != inline_) heap_.free_buffer(data_, capacity_); }
+  explicit StringBuilder(ThreadState& thread) noexcept : thread_(thread), data_(inline_), size_(0), capacity_(sizeof inline_) {}
+  ~StringBuilder() { if (data_ != inline_) thread_.heap().free_buffer(data_, capacity_); }
   StringBuilder(const StringBuilder&) = delete;
   StringBuilder& operator=(const StringBuilder&) = delete;
 
@@ -34,20 +36,24 @@ class StringBuilder {
   std::size_t size() const noexcept { return size_; }
   std::string_view view() const noexcept { return {data_, size_}; }
   char* data() noexcept { return data_; }
-  String* finish() { return string::make(heap_, view()); }
+  String* finish() {
+    vm::make_room(thread_, size_);
+    return string::make(thread_.heap(), view());
+  }
 
  private:
   void grow(std::size_t more) {
     if (more > kMaxStringBytes - size_) raise(ErrorId::kResultTooLarge);
     std::size_t wanted = size_ + more > capacity_ * 2 ? size_ + more : capacity_ * 2;
-    char* bigger = static_cast<char*>(heap_.allocate_buffer(wanted));
+    vm::make_room(thread_, wanted);
+    char* bigger = static_cast<char*>(thread_.heap().allocate_buffer(wanted));
     std::memcpy(bigger, data_, size_);
-    if (data_ != inline_) heap_.free_buffer(data_, capacity_);
+    if (data_ != inline_) thread_.heap().free_buffer(data_, capacity_);
     data_ = bigger;
     capacity_ = wanted;
   }
 
-  Heap& heap_;
+  ThreadState& thread_;
   char* data_;
   std::size_t size_, capacity_;
   char inline_[1000];

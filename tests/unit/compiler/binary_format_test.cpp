@@ -33,9 +33,9 @@ std::string error_of(Heap& heap, std::string_view bytes, std::string_view name =
   }
 }
 
-constexpr std::size_t kLengthOffset = 32;
-constexpr std::size_t kChecksumOffset = 40;
-constexpr std::size_t kBodyOffset = 48;
+constexpr std::size_t kLengthOffset = 56;
+constexpr std::size_t kChecksumOffset = 64;
+constexpr std::size_t kBodyOffset = 72;
 
 // Makes the header fit a changed body, as an attacker would.
 void sign(std::string& bytes) {
@@ -82,9 +82,12 @@ TEST_CASE("binary_format: every truncation is refused") {
 TEST_CASE("binary_format: foreign and damaged chunks are refused") {
   Heap heap(1);
   const std::string bytes = dump(*compile(heap, kProgram), DebugInformation::kKeep);
-  CHECK(error_of(heap, "\x1bLua" + std::string(100, '\0')) == "t: bad binary format (not a binary chunk)");
-  CHECK(error_of(heap, "\x1bLua", "\x1bLua") == "binary string: bad binary format (not a binary chunk)");
-  CHECK(error_of(heap, "\x1bLua", "@file.out") == "file.out: bad binary format (not a binary chunk)");
+  CHECK(error_of(heap, "\x1bLua" + std::string(100, '\0')) == "t: bad binary format (version mismatch)");
+  CHECK(error_of(heap, "\x1b" "Btn", "\x1b" "Btn") == "binary string: bad binary format (not a binary chunk)");
+  CHECK(error_of(heap, "\x1bLua", "@file.out") == "file.out: bad binary format (truncated chunk)");
+  std::string of_lua = bytes;  // the header that both share, then what PUC Lua writes
+  of_lua.replace(32, std::string::npos, "\x80\x81\x81\x80\x80\x82" + std::string(100, '\0'));
+  CHECK(error_of(heap, of_lua) == "t: bad binary format (made by another program)");
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     std::string changed = bytes;
     changed[i] = static_cast<char>(changed[i] ^ 0x41);
