@@ -15,10 +15,6 @@ Coroutine* check_coroutine(NativeCall& call, int i) {
   return call.arg(i).coroutine();
 }
 
-Coroutine* optional_coroutine(NativeCall& call, int i) {
-  return call.arg(i).is_coroutine() ? call.arg(i).coroutine() : call.coroutine();
-}
-
 // A coroutine that has not started and will run argument 1. Hooks belong to one coroutine: it has none.
 Coroutine* make_coroutine(NativeCall& call) {
   call.check_function(1);
@@ -85,7 +81,7 @@ const char* status_name(CoroutineStatus status) {
 int coroutine_status(NativeCall& call) { return call.result_string(status_name(check_coroutine(call, 1)->status)); }
 
 int coroutine_isyieldable(NativeCall& call) {
-  const Coroutine* co = optional_coroutine(call, 1);
+  const Coroutine* co = call.count() == 0 ? call.coroutine() : check_coroutine(call, 1);
   if (co == call.coroutine()) return call.result(Value::boolean(vm::is_yieldable(call.thread())));
   return call.result(Value::boolean(!co->is_root));
 }

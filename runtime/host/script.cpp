@@ -1,5 +1,6 @@
 #include "host/script.h"
 
+#include "vm/call.h"
 #include "vm/traceback.h"
 
 namespace baton::host {
@@ -13,9 +14,15 @@ int describe_error(NativeCall& call) {
     message = error.string()->view();
   } else if (error.is_number()) {
     message = vm::number_to_string(call.heap(), error)->view();
-  } else if (!vm::metamethod(call.shared(), error, Metamethod::kToString).is_nil()) {
-    return call.result(Value::of(vm::to_string(call.thread(), error)));
   } else {
+    const Value convert = vm::metamethod(call.shared(), error, Metamethod::kToString);
+    if (!convert.is_nil()) {
+      call.push(convert);
+      call.push(error);
+      vm::call(call.thread(), 1, 1);
+      const Value text = call.pop();
+      if (text.is_string()) return call.result(text);
+    }
     message = std::string("(error object is a ") + base_type_name(error) + " value)";
   }
   return call.result_string(vm::traceback(call.thread(), call.coroutine(), message.c_str(), 1));

@@ -267,7 +267,7 @@ struct Block {
   std::span<Statement*> statements;
   LocalVariable* outer_local = nullptr;  // the innermost local active when the block begins (see LocalVariable::outer)
   LocalVariable* last_local = nullptr;   // the innermost local active at the end of the block
-  Line end_line = 0;                     // line of the token that ends the block (end, else, elseif, until, end of text)
+  Line end_line = 0;                     // line of the block's last token: what leaving it closes is closed there
   bool has_captured_local = false;       // a local declared directly in this block is captured
   bool has_to_be_closed = false;         // a local declared directly in this block is <close> (or a generic for's fourth value)
   bool inside_to_be_closed = false;      // this or an enclosing block of the function has_to_be_closed: no tail calls

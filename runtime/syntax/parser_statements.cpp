@@ -27,7 +27,7 @@ Block* Parser::block(bool is_loop) {
   Block* block = scopes_.open_block();
   block->is_loop = is_loop;
   statements(block);
-  block->end_line = lexer_.line();
+  block->end_line = lexer_.last_line();
   scopes_.close_block();
   return block;
 }
@@ -204,7 +204,7 @@ Block* Parser::for_body(std::span<LocalVariable*> variables, Line* prepare_line)
   body->is_loop = true;
   for (LocalVariable* variable : variables) scopes_.activate(variable);
   statements(body);
-  body->end_line = lexer_.line();
+  body->end_line = lexer_.last_line();
   scopes_.close_block();
   return body;
 }

@@ -69,8 +69,14 @@ Next recover(ThreadState& thread, std::ptrdiff_t entry) {
   close_variables_failing(thread, frame->base);
   frame = co->frames + index;
   co->frame = frame;
-  // A return hook must still find the function in its slot.
-  Value* first = BATON_UNLIKELY(co->hook_mask != 0) ? frame->base : frame->base - 1;
+  // A return hook must still find the function in its slot, and the results where PUC Lua has them:
+  // behind what the call was begun with and the error itself.
+  Value* first = frame->base - 1;
+  if (BATON_UNLIKELY(co->hook_mask != 0)) {
+    const int skipped = (frame->flags & kFrameHandler) != 0 ? 4 : 2;
+    for (int i = 0; i < skipped; ++i) frame->base[i].set_nil();
+    first = frame->base + skipped;
+  }
   first[0].set_boolean(false);
   first[1] = thread.pending;
   thread.pending.set_nil();

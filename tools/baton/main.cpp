@@ -40,7 +40,8 @@ int run(const Options& options, int argc, char* const* argv) {
 }
 
 int start(int argc, char* const* argv) {
-  Options options = parse_options(argc, argv);
+  // Static, so that a leak checker still sees it when os.exit ends the process on a coroutine's machine stack.
+  static const Options options = parse_options(argc, argv);
   if (!options.problem.empty()) {
     print_message(options.problem);
     std::fputs(usage().c_str(), stderr);
