@@ -74,12 +74,12 @@ bool wait_for_end(NativeCall& call, NativeThread& thread) {
   if (&thread == &self(call)) call.error("a native thread cannot wait for its own end");
   if (thread.is_main()) call.error("the main native thread cannot be waited for");
   const std::int64_t deadline = timeout_argument(call, 2);
-  sched::Waiter waiter(self(call));
+  sched::Waiter waiter(call.thread());
   thread.joiners().push(waiter);
   return sched::wait(call.thread(), waiter, deadline, "thread.join") == sched::WaitResult::kReady;
 }
 
-Value error_of(NativeCall& call, const NativeThread& thread) {
+Value error_of(NativeCall& call, NativeThread& thread) {
   const Value error = root_of(call)->error;
   if (error.is_nil() && thread.status() == ThreadStatus::kCancelled) {
     return Value::of(string::make(call.heap(), "native thread was stopped"));
@@ -87,7 +87,7 @@ Value error_of(NativeCall& call, const NativeThread& thread) {
   return error;
 }
 
-int push_results(NativeCall& call, const NativeThread& thread) {
+int push_results(NativeCall& call, NativeThread& thread) {
   const int count = thread.result_count();
   call.reserve(count);
   const Coroutine* root = root_of(call);

@@ -41,6 +41,14 @@
 #define BATON_PAUSE_PROCESSOR() ((void)0)
 #endif
 
+// A counter of the processor's cycles that user code may read, where there is one.
+#if defined(__x86_64__) || defined(__i386__)
+#define BATON_HAS_CYCLE_COUNTER 1
+#define BATON_CYCLE_COUNTER() __builtin_ia32_rdtsc()
+#else
+#define BATON_HAS_CYCLE_COUNTER 0
+#endif
+
 // Whether opcode handlers become tail-called functions (clang with both attributes) or the cases of
 // one switch. Sanitizer builds use the switch: tail calls and their shadow stacks do not mix.
 #if defined(__clang__) && defined(__has_cpp_attribute) && defined(__has_attribute)

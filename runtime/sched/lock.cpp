@@ -19,42 +19,42 @@
 namespace baton::sched {
 namespace {
 
-NativeThread* find_thread(SharedState& shared, std::uint32_t id) noexcept {
+Task* find_task(SharedState& shared, std::uint64_t id) noexcept {
+  Task* found = nullptr;
   for (NativeThread* thread : group_of(shared).threads()) {
-    if (thread->state().id == id) return thread;
+    if (thread->root_task().id() == id) return &thread->root_task();
+    thread->scheduler().for_each_task([&](Task& task) {
+      if (task.id() == id) found = &task;
+    });
   }
-  return nullptr;
+  return found;
 }
 
-// " 'name' at chunk:line"
-std::string place_of(NativeThread& thread) {
-  ThreadState& state = thread.state();
-  std::string text = " '" + state.name + "'";
-  for (int level = 0; vm::frame_at(state.current, level) != nullptr; ++level) {
-    std::string position = vm::where(state, level);
-    if (position.empty()) continue;
-    return text + " at " + position.substr(0, position.size() - 2);
-  }
-  return text;
+// "'name' at chunk:line" of a native thread's body, or "task 7 at chunk:line"
+std::string place_of(Task& task) {
+  ThreadState& state = task.scheduler().owner().state();
+  std::string text = task.is_root() ? "'" + state.name + "'" : "task " + std::to_string(task.id());
+  const std::string position = vm::position_of(task.leaf());
+  return position.empty() ? text : text + " at " + position;
 }
 
-// Says for as long as it lives what the thread waits for.
+// Says for as long as it lives what the task waits for.
 class Awaiting {
  public:
-  Awaiting(NativeThread& thread, const Lock* lock) noexcept : thread_(thread) { thread.set_awaited_lock(lock); }
-  ~Awaiting() { thread_.set_awaited_lock(nullptr); }
+  Awaiting(Task& task, const Lock* lock) noexcept : task_(task) { task.set_awaited_lock(lock); }
+  ~Awaiting() { task_.set_awaited_lock(nullptr); }
   Awaiting(const Awaiting&) = delete;
   Awaiting& operator=(const Awaiting&) = delete;
 
  private:
-  NativeThread& thread_;
+  Task& task_;
 };
 
 }  // namespace
 
 bool Lock::try_acquire(ThreadState& thread) noexcept {
   if (is_locked()) return false;
-  holder_ = thread.id;
+  holder_ = current_task(thread).id();
   ++serial_;
   return true;
 }
@@ -62,7 +62,7 @@ bool Lock::try_acquire(ThreadState& thread) noexcept {
 WaitResult Lock::acquire(ThreadState& thread, std::int64_t deadline_ns) {
   if (try_acquire(thread)) return WaitResult::kReady;
   if (deadline_ns == kNoDeadline) check_for_deadlock(thread);
-  NativeThread& self = native_thread_of(thread);
+  Task& self = current_task(thread);
   const Awaiting awaiting(self, deadline_ns == kNoDeadline ? this : nullptr);
   Waiter waiter(self);
   waiters_.push(waiter);
@@ -73,21 +73,24 @@ void Lock::release() noexcept {
   Waiter* next = waiters_.pop();
   holder_ = 0;
   if (next == nullptr) return;
-  holder_ = next->thread().state().id;
+  holder_ = next->task().id();
   ++serial_;
-  next->thread().set_awaited_lock(nullptr);  // it has it, though it has not run yet
+  next->task().set_awaited_lock(nullptr);  // it has it, though it has not run yet
   next->make_ready();
 }
 
 void Lock::check_for_deadlock(ThreadState& thread) const {
-  if (is_held_by(thread)) vm::raise_text(thread, "deadlock: the lock is held by the native thread that waits for it");
-  std::string circle = "deadlock: native thread" + place_of(native_thread_of(thread));
-  std::size_t steps = group_of(thread.shared).threads().size();
-  for (const Lock* lock = this; lock != nullptr && steps > 0; --steps) {
-    NativeThread* holder = find_thread(thread.shared, lock->holder_);
+  Task& self = current_task(thread);
+  if (is_held_by(thread)) {
+    vm::raise_text(thread, self.is_root() ? "deadlock: the lock is held by the native thread that waits for it"
+                                          : "deadlock: the lock is held by the task that waits for it");
+  }
+  std::string circle = std::string("deadlock: ") + (self.is_root() ? "native thread " : "") + place_of(self);
+  for (const Lock* lock = this; lock != nullptr;) {
+    Task* holder = find_task(thread.shared, lock->holder_);
     if (holder == nullptr) return;
-    circle += " waits for" + place_of(*holder);
-    if (&holder->state() == &thread) vm::raise_text(thread, circle);
+    circle += " waits for " + place_of(*holder);
+    if (holder == &self) vm::raise_text(thread, circle);
     circle += ", which";
     lock = holder->awaited_lock();
   }

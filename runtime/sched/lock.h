@@ -1,4 +1,4 @@
-// A lock between native threads: first come, first served, owned by the thread that acquired it.
+// A lock between tasks and native threads: first come, first served, owned by the task that acquired it.
 //
 // Invariant: whoever waits gets the lock from the hands of the holder, in the order of arrival; while somebody waits it is
 // never free. `serial` numbers acquisitions, so that a guard releases only what it acquired.
@@ -7,6 +7,7 @@
 
 #include <cstdint>
 
+#include "sched/task.h"
 #include "sched/wait.h"
 
 namespace baton::sched {
@@ -18,7 +19,7 @@ class Lock {
   Lock& operator=(const Lock&) = delete;
 
   bool is_locked() const noexcept { return holder_ != 0; }
-  bool is_held_by(const ThreadState& thread) const noexcept { return holder_ == thread.id; }
+  bool is_held_by(ThreadState& thread) const noexcept { return holder_ == current_task(thread).id(); }
   std::uint64_t serial() const noexcept { return serial_; }
 
   // Takes the lock if it is free. Returns: whether the thread has it. Raises: nothing.
@@ -35,7 +36,7 @@ class Lock {
   void check_for_deadlock(ThreadState& thread) const;
 
   WaitQueue waiters_;
-  std::uint32_t holder_ = 0;  // the id of a native thread, never used twice; 0: free
+  std::uint64_t holder_ = 0;  // the id of a task, never used twice; 0: free
   std::uint64_t serial_ = 0;
 };
 

@@ -3,14 +3,14 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <new>
+
 #include "fiber/context_inline.h"
 #include "sched/thread_group.h"
 #include "sync/os_thread.h"
 #include "vm/call.h"
 #include "vm/debug_hooks.h"
-#include "vm/native.h"
-#include "vm/operations.h"
-#include "vm/traceback.h"
+#include "vm/safepoint.h"
 
 namespace baton::sched {
 namespace {
@@ -18,29 +18,10 @@ namespace {
 // Bytes at the low end of a native stack that the system's own calls may use.
 constexpr std::size_t kNativeStackHeadRoom = 64 * 1024;
 
-// What is said about an error that nobody took: texts as they are, other values as tostring or their type.
-std::string text_of(NativeCall& call, const Value& error) {
-  if (error.is_string()) return std::string(error.string()->view());
-  if (error.is_number()) return std::string(vm::number_to_string(call.heap(), error)->view());
-  if (!vm::metamethod(call.shared(), error, Metamethod::kToString).is_nil()) {
-    return std::string(vm::to_string(call.thread(), error)->view());
-  }
-  return std::string("(error object is a ") + base_type_name(error) + " value)";
-}
-
-// The message handler of a body: remembers the error with its traceback, changes nothing.
-int record_error(NativeCall& call) {
-  const std::string message = text_of(call, call.arg(1));
-  native_thread_of(call.thread()).set_report(vm::traceback(call.thread(), call.coroutine(), message.c_str(), 1));
-  return call.result(call.arg(1));
-}
-
-constexpr NativeInfo kRecordError = {"record_error", "record_error(error)", "Message handler of a native thread's body.",
-                                     record_error};
-
 }  // namespace
 
-NativeThread::NativeThread(SharedState& shared, std::string_view name, bool is_daemon) : state_(shared), is_daemon_(is_daemon) {
+NativeThread::NativeThread(SharedState& shared, std::string_view name, bool is_daemon)
+    : state_(shared), scheduler_(*this), is_daemon_(is_daemon) {
   state_.name = name;
   state_.sched = this;
   native_fiber_.owner = this;
@@ -60,7 +41,7 @@ void NativeThread::release_reference() noexcept {
 void NativeThread::cancel(const Value& reason) noexcept {
   if (has_ended()) return;
   state_.cancel_reason = reason;
-  is_cancelled_ = true;
+  root_task().cancel(reason);
   interrupt(state_, kInterruptCancel);
 }
 
@@ -71,6 +52,7 @@ void NativeThread::stop() noexcept {
 
 void NativeThread::wake() noexcept {
   parker_.unpark();
+  if (EventSource* events = scheduler_.events()) events->wake();
   const int descriptor = wake_descriptor_.load(std::memory_order_acquire);
   if (descriptor < 0) return;
   const std::uint64_t one = 1;
@@ -126,39 +108,74 @@ void NativeThread::run_on_fiber(void (*body)(NativeThread& thread, void* context
   Fiber* fiber = fibers.start(*this, root, enter_root);
   vm::update_dispatch(state_);
   RootCall call{this, body, context};
-  const Arrival end = switch_to(native_fiber_.context, fiber->context, &call);
-  fibers.release(reinterpret_cast<Fiber*>(end.from));
+  Arrival arrival = switch_to(native_fiber_.context, fiber->context, &call);
+  while (!scheduler_.arrive_natively(arrival)) {
+    arrival = switch_to(native_fiber_.context, scheduler_.next_natively(state_), nullptr);
+  }
   root->fiber = &native_fiber_;
   root->thread = &state_;
   root->machine_stack_limit = native_limit;
 }
 
 void NativeThread::call_function() noexcept {
+  Value error;
+  root_task().begin();
+  const ThreadStatus outcome = run_function(&error);
+  wait_for_tasks();
+  group_of(state_.shared).unwind_coroutines(state_);
+  conclude(outcome, error);
+}
+
+ThreadStatus NativeThread::run_function(Value* error) noexcept {
   Coroutine* root = state_.root;
-  ThreadStatus outcome = ThreadStatus::kFailed;
-  status_ = ThreadStatus::kRunning;
-  Value error = Value::of(state_.shared.memory_error);
+  *error = Value::of(state_.shared.memory_error);
   try {
-    const Value handler = native::make(state_, &kRecordError);
-    if (vm::protected_call(state_, argument_count_, kMultipleResults, handler, &result_count_) == Status::kOk) {
-      outcome = ThreadStatus::kDone;
-      error.set_nil();
-    } else {
-      error = state_.pending;
+    const Value handler = group_of(state_.shared).error_recorder(state_);
+    int results = 0;
+    if (vm::protected_call(state_, argument_count_, kMultipleResults, handler, &results) == Status::kOk) {
+      root_task().set_result_count(results);
+      error->set_nil();
+      return ThreadStatus::kDone;
     }
+    *error = state_.pending;
   } catch (const ForcedUnwind&) {
-    outcome = ThreadStatus::kCancelled;
-    error.set_nil();
+    error->set_nil();
     root->frame = root->frames;
     root->top = root->stack + 1;
+    return ThreadStatus::kCancelled;
   } catch (const ScriptError&) {  // no memory for the handler
     root->top = root->stack + 1;
+  } catch (const std::bad_alloc&) {
+    root->top = root->stack + 1;
   }
-  group_of(state_.shared).unwind_coroutines(state_);
-  if (outcome == ThreadStatus::kFailed && is_cancelled_ && raw_equal(error, state_.cancel_reason)) {
-    outcome = ThreadStatus::kCancelled;
+  return is_cancelled() && raw_equal(*error, state_.cancel_reason) ? ThreadStatus::kCancelled : ThreadStatus::kFailed;
+}
+
+namespace {
+void run_finalizers(ThreadState& thread) noexcept {
+  try {
+    vm::run_finalizers(thread);
+  } catch (const ScriptError&) {  // of a thread that has nothing more to run
   }
-  conclude(outcome, error);
+}
+}  // namespace
+
+// The error of the body stays a root meanwhile: it is the thread's pending one.
+void NativeThread::wait_for_tasks() noexcept {
+  while (scheduler_.task_count() > 0) {
+    if (state_.unwinding) {
+      scheduler_.stop_tasks(state_);
+      return;
+    }
+    Waiter waiter(state_);
+    scheduler_.enders().push(waiter);
+    scheduler_.park(state_, kNoDeadline, "thread.end", false);
+    if (!state_.unwinding && state_.interrupt.take(kInterruptCancel) != 0) {
+      scheduler_.for_each_task([&](Task& task) { task.cancel(state_.cancel_reason); });
+    }
+    vm::safepoint(state_, vm::SafepointKind::kReturn);
+    if (state_.interrupt.take(kInterruptFinalize) != 0) run_finalizers(state_);
+  }
 }
 
 void NativeThread::conclude(ThreadStatus status, const Value& error) noexcept {
@@ -167,8 +184,7 @@ void NativeThread::conclude(ThreadStatus status, const Value& error) noexcept {
   state_.heap().barrier_back(root, error);
   root->status = CoroutineStatus::kDead;
   state_.pending.set_nil();
-  status_ = status;
-  joiners_.wake_all();
+  root_task().end(status);
 }
 
 }  // namespace baton::sched

@@ -15,16 +15,14 @@
 #include <utility>
 
 #include "sched/fibers.h"
+#include "sched/scheduler.h"
 #include "sched/wait.h"
 #include "sync/futex.h"
 #include "vm/thread_state.h"
 
 namespace baton::sched {
 
-class Lock;
 class ThreadGroup;
-
-enum class ThreadStatus : std::uint8_t { kPending, kRunning, kDone, kFailed, kCancelled };
 
 class NativeThread {
  public:
@@ -35,22 +33,28 @@ class NativeThread {
 
   ThreadState& state() noexcept { return state_; }
   Parker& parker() noexcept { return parker_; }
-  ThreadStatus status() const noexcept { return status_; }
+  Scheduler& scheduler() noexcept { return scheduler_; }
+  // Its body.
+  Task& root_task() noexcept { return scheduler_.root(); }
+  ThreadStatus status() noexcept { return root_task().status(); }
+  // The context of the stack that the operating system gave it.
+  FiberContext& native_context() noexcept { return native_fiber_.context; }
   bool is_daemon() const noexcept { return is_daemon_; }
   bool is_main() const noexcept { return state_.shared.main_thread == &state_; }
-  bool has_ended() const noexcept { return status_ > ThreadStatus::kRunning; }
-  // Whether it sleeps, or waits for the operating system, at this moment.
-  bool is_waiting() const noexcept { return state_.gil_slot != nullptr && state_.gil_slot->region.load() != nullptr; }
+  bool has_ended() noexcept { return root_task().has_ended(); }
+  // Whether its body waits, or the thread is in an operation of the system, at this moment.
+  bool is_waiting() noexcept {
+    if (root_task().state() == TaskState::kParked) return true;
+    return state_.gil_slot != nullptr && state_.gil_slot->region.load() != nullptr;
+  }
 
   // Waiters for its end.
-  WaitQueue& joiners() noexcept { return joiners_; }
-  int result_count() const noexcept { return result_count_; }
-  // What will be said about its error if nobody takes it. Raises: nothing.
-  void set_report(std::string&& report) noexcept { report_ = std::move(report); }
+  WaitQueue& joiners() noexcept { return root_task().waiters(); }
+  int result_count() noexcept { return root_task().result_count(); }
 
   // Asks it to end: `reason` is raised at its next safepoint or wait, and at every later wait. Raises: nothing.
   void cancel(const Value& reason) noexcept;
-  bool is_cancelled() const noexcept { return is_cancelled_; }
+  bool is_cancelled() noexcept { return root_task().is_cancelled(); }
   // Asks it to end without any more script code: it is unwound at its next safepoint or wait. Raises: nothing.
   void stop() noexcept;
 
@@ -60,10 +64,6 @@ class NativeThread {
   // Returns: -1 if the system refuses one. Its own thread only.
   int wake_descriptor() noexcept;
   void drain_wake() noexcept;
-
-  // The lock that it waits for without a deadline, or null.
-  const Lock* awaited_lock() const noexcept { return awaited_lock_; }
-  void set_awaited_lock(const Lock* lock) noexcept { awaited_lock_ = lock; }
 
   void count_fiber(int change) noexcept { fiber_count_ += change; }
   int fiber_count() const noexcept { return fiber_count_; }
@@ -87,22 +87,20 @@ class NativeThread {
   static Departure enter_root(FiberContext& self, Arrival first) noexcept;
   // The body of a spawned thread: calls the function on the root's stack.
   void call_function() noexcept;
+  // The outcome of the body, kept on the root; its tasks are not waited for.
+  ThreadStatus run_function(Value* error) noexcept;
+  void wait_for_tasks() noexcept;
   // Keeps the outcome of the body; wakes who waits for it.
   void conclude(ThreadStatus status, const Value& error) noexcept;
 
   ThreadState state_;
   Parker parker_;
   Fiber native_fiber_;
-  WaitQueue joiners_;
-  std::string report_;  // message and traceback of the error that ended it
+  Scheduler scheduler_;
   Userdata* handle_ = nullptr;
-  const Lock* awaited_lock_ = nullptr;
   int argument_count_ = 0;
-  int result_count_ = 0;
   int fiber_count_ = 0;
-  ThreadStatus status_ = ThreadStatus::kPending;
   bool is_daemon_;
-  bool is_cancelled_ = false;
   bool is_collected_ = false;
   std::atomic<int> wake_descriptor_{-1};
   std::atomic<int> references_{1};

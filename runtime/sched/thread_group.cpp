@@ -28,6 +28,9 @@
 
 #include "value/userdata.h"
 #include "vm/call.h"
+#include "vm/native.h"
+#include "vm/operations.h"
+#include "vm/traceback.h"
 
 namespace baton::sched {
 namespace {
@@ -38,6 +41,28 @@ constexpr std::size_t kNativeStackBytes = 4 * 1024 * 1024;
 #else
 constexpr std::size_t kNativeStackBytes = 1024 * 1024;
 #endif
+
+// What is said about an error that nobody took: texts as they are, other values as tostring or their type.
+std::string text_of(NativeCall& call, const Value& error) {
+  if (error.is_string()) return std::string(error.string()->view());
+  if (error.is_number()) return std::string(vm::number_to_string(call.heap(), error)->view());
+  if (!vm::metamethod(call.shared(), error, Metamethod::kToString).is_nil()) {
+    return std::string(vm::to_string(call.thread(), error)->view());
+  }
+  return std::string("(error object is a ") + base_type_name(error) + " value)";
+}
+
+// The message handler of a body: remembers the error with its traceback, changes nothing.
+int record_error(NativeCall& call) {
+  Task& task = current_task(call.thread());
+  if (task.is_cancelled() && raw_equal(call.arg(1), task.cancel_reason())) return call.result(call.arg(1));
+  const std::string message = text_of(call, call.arg(1));
+  task.set_report(vm::traceback(call.thread(), call.coroutine(), message.c_str(), 1));
+  return call.result(call.arg(1));
+}
+
+constexpr NativeInfo kRecordError = {"record_error", "record_error(error)", "Message handler of a task's body.",
+                                     record_error};
 
 // A coroutine that has no stack of its own to run on yet, on which a native thread will begin.
 Coroutine* make_root(ThreadState& thread) {
@@ -54,13 +79,14 @@ ThreadGroup::ThreadGroup(SharedState& shared, std::string_view name) : shared_(s
   shared.sched = this;
   shared.switch_to = switch_coroutines;
   shared.drop_fiber = drop_fiber;
+  shared.run_root_now = [](ThreadState& thread) { scheduler_of(thread).run_root_now(thread); };
   main_ = new NativeThread(shared, name, false);
   shared.main_thread = &main_->state();
   shared.heap.attach_interrupt(&main_->state().interrupt);
   attach(*main_);
   shared.gil.acquire(main_->state().gil_slot);
   main_->adopt_stack();
-  main_->status_ = ThreadStatus::kRunning;
+  main_->root_task().begin();
   shared.heap.add_root_visitor(this);
   shared.gil.release(main_->state().gil_slot);
   sharpen_timed_waits();
@@ -78,13 +104,16 @@ void ThreadGroup::attach(NativeThread& thread) {
   state.gil_slot = shared_.gil.attach(state.name, &state.interrupt);
   if (state.gil_slot == nullptr) throw std::bad_alloc();
   state.id = static_cast<std::uint32_t>(state.gil_slot->id);
+  thread.scheduler().adopt_root(state.root, next_task_id());
   threads_.push_back(&thread);
   shared_.threads.push_back(&state);
 }
 
 void ThreadGroup::mark_roots(Heap& heap) {
-  for (const NativeThread* thread : threads_) {
+  heap.mark_value(error_recorder_);
+  for (NativeThread* thread : threads_) {
     if (thread->handle_ != nullptr) heap.mark_object(thread->handle_);
+    thread->scheduler().mark(heap);
   }
 }
 
@@ -218,22 +247,59 @@ void ThreadGroup::report_if_uncollected(NativeThread& thread) noexcept {
     ++reported_errors_;
     std::fflush(stdout);
     std::fprintf(stderr, "error in native thread '%s', taken by nobody: %s\n", thread.state().name.c_str(),
-                 thread.report_.empty() ? "not enough memory" : thread.report_.c_str());
+                 thread.root_task().report().empty() ? "not enough memory" : thread.root_task().report().c_str());
     std::fflush(stderr);
   }
   thread.release_reference();
 }
 
+void ThreadGroup::note_failed(Task& task) noexcept {
+  task.next_ = failed_tasks_;
+  if (failed_tasks_ != nullptr) failed_tasks_->previous_ = &task.next_;
+  failed_tasks_ = &task;
+  task.previous_ = &failed_tasks_;
+}
+
+void ThreadGroup::report_if_uncollected(Task& task) noexcept {
+  if (task.status() != ThreadStatus::kFailed || task.is_collected()) return;
+  ++reported_errors_;
+  std::fflush(stdout);
+  std::fprintf(stderr, "error in task %llu, taken by nobody: %s\n", static_cast<unsigned long long>(task.id()),
+               task.report().empty() ? "not enough memory" : task.report().c_str());
+  std::fflush(stderr);
+  task.mark_collected();
+}
+
+// The oldest first.
+void ThreadGroup::report_failed_tasks() noexcept {
+  while (failed_tasks_ != nullptr) {
+    Task* oldest = failed_tasks_;
+    while (oldest->next_ != nullptr) oldest = oldest->next_;
+    report_if_uncollected(*oldest);
+  }
+}
+
+Value ThreadGroup::error_recorder(ThreadState& thread) {
+  if (error_recorder_.is_nil()) error_recorder_ = native::make(thread, &kRecordError);
+  return error_recorder_;
+}
+
 bool ThreadGroup::only_daemons_left() const noexcept {
   return std::all_of(threads_.begin(), threads_.end(),
-                     [](const NativeThread* thread) { return thread->is_main() || thread->is_daemon(); });
+                     [](NativeThread* thread) { return thread->is_main() || thread->is_daemon(); });
 }
 
 void ThreadGroup::wait_for_threads() {
+  ThreadState& thread = main_->state();
+  while (main_->scheduler().task_count() > 0) {
+    Waiter waiter(thread);
+    main_->scheduler().enders().push(waiter);
+    (void)wait(thread, waiter, kNoDeadline, "exit.tasks");
+  }
   while (!only_daemons_left()) {
-    Waiter waiter(*main_);
+    Waiter waiter(thread);
     enders_.push(waiter);
-    (void)wait(main_->state(), waiter, kNoDeadline, "exit.join");
+    (void)wait(thread, waiter, kNoDeadline, "exit.join");
   }
 }
 
@@ -248,6 +314,7 @@ bool ThreadGroup::stop_threads() noexcept {
   const bool stopped = running_.wait_until_none(monotonic_ns() + kGraceOfStoppedThreadsNs);
   shared_.gil.acquire(slot);
   while (!failed_.empty()) report_if_uncollected(*failed_.front());
+  report_failed_tasks();
   shared_.gil.release(slot);
   return stopped;
 }
@@ -283,6 +350,7 @@ void withdraw_abandoned(SharedState& shared, const ThreadState* thread) noexcept
 }  // namespace
 
 void ThreadGroup::unwind_coroutines(ThreadState& thread) noexcept {
+  scheduler_of(thread).stop_tasks(thread);
   if (native_thread_of(thread).fiber_count() <= 1) return;  // the root's own
   withdraw_abandoned(shared_, &thread);
   Suspended suspended{&thread};

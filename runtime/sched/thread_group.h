@@ -43,6 +43,11 @@ class ThreadGroup final : RootVisitor {
   [[nodiscard]] int start(NativeThread& thread) noexcept;
   void discard(NativeThread& thread) noexcept;
 
+  // A number for a task, never used twice. Raises: nothing.
+  std::uint64_t next_task_id() noexcept { return ++task_id_; }
+  // The message handler of every body: it keeps the traceback of an error with the running task. Raises: kMemory.
+  Value error_recorder(ThreadState& thread);
+
   // A default name: "thread-N". Raises: std::bad_alloc.
   std::string next_name() { return "thread-" + std::to_string(++name_count_); }
 
@@ -51,7 +56,7 @@ class ThreadGroup final : RootVisitor {
   // Stops what still runs (daemons). Returns: false if one is stuck and nothing may ever be freed. Called by the main
   // thread, holding no GIL. Raises: nothing.
   bool stop_threads() noexcept;
-  // Unwinds the natives of the calling thread's suspended coroutines; they are dead afterwards. Raises: nothing.
+  // Ends the calling thread's tasks and unwinds the natives of its suspended coroutines; they are dead afterwards. Raises: nothing.
   void unwind_coroutines(ThreadState& thread) noexcept;
   // Takes the main thread out. Nothing runs any more; holds no GIL. Raises: nothing.
   void detach_main() noexcept;
@@ -60,6 +65,10 @@ class ThreadGroup final : RootVisitor {
   void mark_collected(NativeThread& thread) noexcept;
   // Reports the error of an ended thread whose error nobody took, once. Raises: nothing.
   void report_if_uncollected(NativeThread& thread) noexcept;
+  // A task has failed, and nobody has taken its error yet. Raises: nothing.
+  void note_failed(Task& task) noexcept;
+  // Reports its error, if it is such a task, once. Raises: nothing.
+  void report_if_uncollected(Task& task) noexcept;
   // How many such reports were written.
   int reported_errors() const noexcept { return reported_errors_; }
 
@@ -69,6 +78,7 @@ class ThreadGroup final : RootVisitor {
   void attach(NativeThread& thread);
   void leave(NativeThread& thread) noexcept;
   bool only_daemons_left() const noexcept;
+  void report_failed_tasks() noexcept;
 
   SharedState& shared_;
   Fibers fibers_;
@@ -76,8 +86,11 @@ class ThreadGroup final : RootVisitor {
   std::vector<NativeThread*> threads_;
   std::vector<NativeThread*> failed_;  // ended with an error that nobody has taken yet; each holds a reference
   NativeThread* main_;
+  Task* failed_tasks_ = nullptr;  // the same for tasks, the newest first
+  Value error_recorder_;
   WaitQueue enders_;  // who waits for any thread's end
   std::uint32_t name_count_ = 0;
+  std::uint64_t task_id_ = 0;
   int reported_errors_ = 0;
   bool is_stopping_ = false;  // no native thread may start any more
 };

@@ -1,22 +1,23 @@
-// How a native thread waits.
+// How a task waits.
 //
-// The waiter stands in a queue, the thread sleeps in its parker without the GIL. Three things end the sleep: somebody made
-// the waiter ready, the deadline came, or somebody asked something of the thread (a cancellation, SIGINT): that one sets
-// the interrupt word first and the parker second, so the thread never sleeps over it. All are looked at again under the
-// GIL, in this order: ready first, because whoever made it ready has given something away (a lock) and nobody else will
+// The waiter stands in a queue, the task is parked. Three things end that: somebody made the waiter ready, the deadline
+// came, or somebody asked something of the task (a cancellation) or of its native thread (SIGINT, which is the root task's
+// affair): that one sets its flag first and wakes second, so nobody sleeps over it. All are looked at again when the task
+// runs, in this order: ready first, because whoever made it ready has given something away (a lock) and nobody else will
 // take it back; then what was asked, which may raise; the clock last.
 //
-// A notification of the parker means only "look again". Nothing is lost when one is left over or comes twice.
+// Waking means only "look again". Nothing is lost when a wake-up is left over or comes twice.
 //
 // Raising leaves through the Waiter's destructor, which takes it out of its queue: a cancelled wait has taken nothing.
 //
-// Cancellation is raised again at every later wait of the thread, so that a pcall around the first cannot lose it; except
+// Cancellation is raised again at every later wait of the task, so that a pcall around the first cannot lose it; except
 // while to-be-closed variables are being closed, whose closing may have to wait.
 #include "sched/wait.h"
 
 #include <cmath>
 
 #include "sched/native_thread.h"
+#include "sched/scheduler.h"
 #include "sync/released.h"
 #include "vm/operations.h"
 #include "vm/safepoint.h"
@@ -25,11 +26,6 @@ namespace baton::sched {
 namespace {
 
 constexpr double kLongestWaitSeconds = 4e9;
-
-void refuse_where_waiting_is_forbidden(ThreadState& thread) {
-  if (vm::in_finalizer(thread)) vm::raise_text(thread, "attempt to wait inside a finalizer");
-  if (thread.gil_slot->hold_depth > 0) vm::raise_text(thread, "attempt to wait inside gil.hold");
-}
 
 // Whether the running coroutine, or one that resumed it, is closing variables.
 bool is_closing(const ThreadState& thread) noexcept {
@@ -43,14 +39,25 @@ bool is_closing(const ThreadState& thread) noexcept {
 
 bool has_passed(std::int64_t deadline_ns) noexcept { return deadline_ns != kNoDeadline && monotonic_ns() >= deadline_ns; }
 
-void park(ThreadState& thread, std::int64_t deadline_ns, const char* what) noexcept {
-  Released released(thread.shared.gil, thread.gil_slot, what);
-  (void)native_thread_of(thread).parker().park(deadline_ns);
+bool may_not_wait(const ThreadState& thread) noexcept { return thread.gil_slot->hold_depth > 0 || vm::in_finalizer(thread); }
+
+// Delivers what was asked of the running task or its native thread.
+void look(ThreadState& thread) {
+  vm::poll(thread);
+  Scheduler& scheduler = scheduler_of(thread);
+  const Task& task = scheduler.current();
+  if (BATON_LIKELY(!task.is_cancelled() && !scheduler.is_stopping())) return;
+  if (scheduler.is_stopping() && !task.is_root()) throw ForcedUnwind{};
+  if (task.is_cancelled() && !vm::in_finalizer(thread) && !is_closing(thread)) {
+    vm::raise_value(thread, task.cancel_reason());
+  }
 }
 
 }  // namespace
 
 // ---- queues ----
+
+Waiter::Waiter(ThreadState& thread) noexcept : task_(&current_task(thread)) {}
 
 Waiter::~Waiter() {
   if (queue_ != nullptr) queue_->remove(*this);
@@ -58,7 +65,8 @@ Waiter::~Waiter() {
 
 void Waiter::make_ready() noexcept {
   ready_ = true;
-  thread_.parker().unpark();
+  if (task_ != nullptr) task_->wake();
+  else notify_(*this);
 }
 
 void WaitQueue::push(Waiter& waiter) noexcept {
@@ -83,7 +91,12 @@ void WaitQueue::remove(Waiter& waiter) noexcept {
 }
 
 void WaitQueue::wake_all() noexcept {
-  while (Waiter* waiter = pop()) waiter->make_ready();
+  const Waiter* last = last_;
+  while (Waiter* waiter = pop()) {
+    const bool was_last = waiter == last;
+    waiter->make_ready();
+    if (was_last) return;
+  }
 }
 
 // ---- waiting ----
@@ -94,29 +107,61 @@ std::int64_t deadline_after(double seconds) noexcept {
   return seconds <= 0 ? now : now + static_cast<std::int64_t>(std::ceil(seconds * 1e9));
 }
 
+void refuse_where_waiting_is_forbidden(ThreadState& thread) {
+  if (vm::in_finalizer(thread)) vm::raise_text(thread, "attempt to wait inside a finalizer");
+  if (thread.gil_slot->hold_depth > 0) vm::raise_text(thread, "attempt to wait inside gil.hold");
+}
+
 void before_wait(ThreadState& thread) {
-  vm::poll(thread);
-  if (BATON_UNLIKELY(native_thread_of(thread).is_cancelled()) && !vm::in_finalizer(thread) && !is_closing(thread)) {
-    vm::raise_value(thread, thread.cancel_reason);
-  }
+  Scheduler& scheduler = scheduler_of(thread);
+  if (scheduler.is_turn_over() && !may_not_wait(thread)) scheduler.end_turn(thread);
+  look(thread);
 }
 
 WaitResult wait(ThreadState& thread, const Waiter& waiter, std::int64_t deadline_ns, const char* what) {
   for (;;) {
     if (waiter.is_ready()) return WaitResult::kReady;
     refuse_where_waiting_is_forbidden(thread);
-    before_wait(thread);
+    look(thread);
     if (waiter.is_ready()) return WaitResult::kReady;
     if (has_passed(deadline_ns)) return WaitResult::kTimedOut;
+    scheduler_of(thread).park(thread, deadline_ns, what, false);
+  }
+}
+
+WaitResult wait_shielded(ThreadState& thread, const Waiter& waiter, std::int64_t deadline_ns, const char* what) {
+  for (;;) {
+    if (waiter.is_ready()) return WaitResult::kReady;
+    if (has_passed(deadline_ns)) return WaitResult::kTimedOut;
+    scheduler_of(thread).park(thread, deadline_ns, what, true);
+  }
+}
+
+void park(ThreadState& thread, std::int64_t deadline_ns, const char* what) {
+  refuse_where_waiting_is_forbidden(thread);
+  scheduler_of(thread).park(thread, deadline_ns, what, false);
+}
+
+void sleep_task_until(ThreadState& thread, std::int64_t deadline_ns, const char* what) {
+  for (;;) {
+    look(thread);
+    if (has_passed(deadline_ns)) return;
     park(thread, deadline_ns, what);
   }
 }
 
+void checkpoint(ThreadState& thread) {
+  refuse_where_waiting_is_forbidden(thread);
+  scheduler_of(thread).rotate(thread);
+  look(thread);
+}
+
 void sleep_until(ThreadState& thread, std::int64_t deadline_ns, const char* what) {
   for (;;) {
-    before_wait(thread);
+    look(thread);
     if (has_passed(deadline_ns)) return;
-    park(thread, deadline_ns, what);
+    Released released(thread.shared.gil, thread.gil_slot, what);
+    (void)native_thread_of(thread).parker().park(deadline_ns);
   }
 }
 

@@ -1,12 +1,27 @@
-// Waiting of native threads: the one place where they block for each other, and the queues in which they stand.
+// Waiting: the one way in which tasks and native threads wait for each other. THE CONTRACT FOR EVERY WAITING OBJECT.
+//
+// Who waits is always a task: a native thread's body is its root task (task.h), so the same code serves both. An object
+// that is waited for has a WaitQueue; a native that may wait goes
+//
+//     sched::before_wait(thread);                    // a waiting point: cancellation, fairness. May switch tasks
+//     if (object.try_take(...)) return ...;          // satisfied at once: no switch
+//     sched::Waiter waiter(thread);                  // the running task's place in a queue, on its machine stack
+//     object.queue.push(waiter);
+//     if (sched::wait(thread, waiter, deadline, "object.take") == WaitResult::kTimedOut) ...
+//
+// and whoever gives something away takes a waiter out of the queue and calls `make_ready`, from any native thread, holding
+// the GIL. It must hand the thing over at that moment (direct hand-over: note it in the waiter, by deriving from Waiter).
 //
 // Invariants
-//  - Queues and waiters are touched under the GIL only; what crosses it is the parker of the waiting thread.
+//  - Queues and waiters are touched under the GIL only. Without it: Completion::post.
 //  - A waiter that was made ready has what it waited for, and its `wait` returns kReady: a cancellation or a timeout that
-//    comes together with it does not take it away.
-//  - Waiting is refused inside finalizers and inside gil.hold.
-// Owner: a Waiter belongs to the native function that waits, on its machine stack; a WaitQueue to the object waited for.
-// Threading: the GIL; `wait` gives it up while it sleeps.
+//    comes together with it does not take it away. A wait that times out or raises has taken nothing; the Waiter's
+//    destructor takes it out of its queue.
+//  - Everything may have changed when `wait` or `before_wait` returns: other tasks and native threads have run.
+//  - A task may stand in several queues at once, with a Waiter each: park in a loop and look at all of them.
+//  - Waiting is refused inside finalizers and inside gil.hold, but a wait that is ready returns.
+// Owner: a Waiter belongs to the native function that waits; a WaitQueue to the object waited for.
+// Threading: the GIL; a native thread gives it up only when none of its tasks can run.
 #pragma once
 
 #include <cstdint>
@@ -16,25 +31,36 @@
 
 namespace baton::sched {
 
-class NativeThread;
+class Task;
 class WaitQueue;
 
-// A native thread's place in a queue. Leaves the queue when it goes out of scope.
+// A place in a queue. Leaves the queue when it goes out of scope. Derive from it to carry what is handed over.
 class Waiter {
  public:
-  explicit Waiter(NativeThread& thread) noexcept : thread_(thread) {}
+  // The running task waits.
+  explicit Waiter(ThreadState& thread) noexcept;
+  explicit Waiter(Task& task) noexcept : task_(&task) {}
+  // Nobody waits: `notify` is called when it is made ready. It runs no script code.
+  using Notify = void (*)(Waiter& waiter) noexcept;
+  explicit Waiter(Notify notify) noexcept : notify_(notify) {}
   ~Waiter();
   Waiter(const Waiter&) = delete;
   Waiter& operator=(const Waiter&) = delete;
 
-  NativeThread& thread() const noexcept { return thread_; }
+  // Who waits. Takes: a waiter of a task.
+  Task& task() const noexcept { return *task_; }
+  bool is_task() const noexcept { return task_ != nullptr; }
   bool is_ready() const noexcept { return ready_; }
-  // What it waited for has come: wakes its thread. The waiter must be in no queue. Raises: nothing.
+  bool is_queued() const noexcept { return queue_ != nullptr; }
+  // What it waited for has come: its task can run. The waiter must be in no queue. Raises: nothing.
   void make_ready() noexcept;
+  // To be pushed again. Takes: a waiter in no queue.
+  void reset() noexcept { ready_ = false; }
 
  private:
   friend class WaitQueue;
-  NativeThread& thread_;
+  Task* task_ = nullptr;
+  Notify notify_ = nullptr;
   WaitQueue* queue_ = nullptr;
   Waiter* next_ = nullptr;
   Waiter* previous_ = nullptr;
@@ -49,13 +75,16 @@ class WaitQueue {
   WaitQueue& operator=(const WaitQueue&) = delete;
 
   bool empty() const noexcept { return first_ == nullptr; }
+  Waiter* first() const noexcept { return first_; }
+  // The waiter behind `waiter`, or null.
+  static Waiter* next(const Waiter& waiter) noexcept { return waiter.next_; }
   // Puts `waiter`, which is in no queue, behind the others. Raises: nothing.
   void push(Waiter& waiter) noexcept;
   // Takes the first waiter out; null if there is none. Raises: nothing.
   Waiter* pop() noexcept;
   // Takes `waiter` out wherever it stands. Raises: nothing.
   void remove(Waiter& waiter) noexcept;
-  // Makes all waiters ready. Raises: nothing.
+  // Makes all waiters that stand in it now ready. Raises: nothing.
   void wake_all() noexcept;
 
  private:
@@ -68,15 +97,34 @@ enum class WaitResult : std::uint8_t { kReady, kTimedOut };
 // When a wait of `seconds` from now ends: kNoDeadline for what no clock will reach; in the past for seconds <= 0.
 std::int64_t deadline_after(double seconds) noexcept;
 
-// Blocks until `waiter` is ready or the deadline has come, the GIL released. `what` names the operation in reports.
-// Raises: a cancellation, "interrupted!", "attempt to wait ..." where waiting is refused.
+// The beginning of every operation that may wait, also if it will not have to: delivers a cancellation or interrupt of the
+// running task, and lets others run if this task has gone on for 64 such points or a millisecond without waiting.
+// Raises: a cancellation (again and again, until the scope it belongs to ends), "interrupted!". Effects: may switch tasks.
+void before_wait(ThreadState& thread);
+
+// Suspends the running task until `waiter` is ready or the deadline has come. `what`, a literal, names the operation.
+// Raises: a cancellation, "interrupted!", "attempt to wait ..." where waiting is refused, kMemory.
 WaitResult wait(ThreadState& thread, const Waiter& waiter, std::int64_t deadline_ns, const char* what);
 
-// Blocks until the deadline has come, the GIL released, even inside finalizers. Raises: a cancellation, "interrupted!".
+// The same for what must not be abandoned (an operation that writes to this stack, children of a scope): neither a
+// cancellation nor an interrupt ends it. Raises: nothing but kMemory when a deadline is given.
+WaitResult wait_shielded(ThreadState& thread, const Waiter& waiter, std::int64_t deadline_ns, const char* what);
+
+// The lowest level: suspends the running task until Task::wake, the deadline, or something asked of it; it may return for no
+// reason. Callers look at what they wait for in a loop, calling before_wait (or not, if shielded). Raises: kMemory.
+void park(ThreadState& thread, std::int64_t deadline_ns, const char* what);
+
+// Suspends the running task until the deadline has come. Raises: as `wait`.
+void sleep_task_until(ThreadState& thread, std::int64_t deadline_ns, const char* what);
+
+// Lets all other tasks that are ready run first, and events be served; the task stays ready. Raises: as before_wait.
+void checkpoint(ThreadState& thread);
+
+// Blocks the whole native thread, its other tasks included, until the deadline has come, the GIL released, even inside
+// finalizers. Raises: a cancellation, "interrupted!".
 void sleep_until(ThreadState& thread, std::int64_t deadline_ns, const char* what);
 
-// Delivers what was asked of the thread, as at a safepoint before a wait. Raises: a cancellation, also one that was
-// delivered before; "interrupted!".
-void before_wait(ThreadState& thread);
+// Raises "attempt to wait ..." inside finalizers and gil.hold.
+void refuse_where_waiting_is_forbidden(ThreadState& thread);
 
 }  // namespace baton::sched

@@ -179,6 +179,12 @@ void raise_if_asked(ThreadState& thread) {
   if (in_finalizer(thread)) return;
   if (thread.unwinding) throw ForcedUnwind{};  // the bit stays set: every later safepoint goes on unwinding
   if (thread.interrupt.take(kInterruptLimit) != 0) raise_value(thread, Value::of(thread.shared.memory_error));
+  if (BATON_UNLIKELY(thread.runs_task)) {
+    constexpr std::uint32_t kOfRoot = kInterruptCancel | kInterruptSignal;
+    if ((thread.interrupt.bits.load(std::memory_order_relaxed) & kOfRoot) != 0) thread.shared.run_root_now(thread);
+    if (thread.unwinding) throw ForcedUnwind{};
+    return;
+  }
   if (thread.interrupt.take(kInterruptCancel) != 0) raise_value(thread, thread.cancel_reason);
   if (&thread == thread.shared.main_thread && thread.interrupt.take(kInterruptSignal) != 0) {
     raise_value(thread, Value::of(string::make(thread.heap(), newest_position(thread) + "interrupted!")));

@@ -52,6 +52,9 @@ struct SharedState final : RootVisitor {
   // Gives back the machine stack of a suspended coroutine without machine frames of natives. Set by sched.
   void (*drop_fiber)(ThreadState& thread, Coroutine* co) = nullptr;
 
+  // A task met an interrupt that concerns the root: lets the root run now, if it can. Set by sched.
+  void (*run_root_now)(ThreadState& thread) = nullptr;
+
   // warn(): receives pieces; default: stderr as lua does ("Lua warning: "). `to_continue`: more follow.
   void (*warn)(SharedState& shared, std::string_view piece, bool to_continue) = nullptr;
   bool warnings_on = false;

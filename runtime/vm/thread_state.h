@@ -36,6 +36,7 @@ struct ThreadState {
   Value pending;                  // error in flight by return code
   int handler_depth = 0;          // nested message handlers
   bool unwinding = false;         // it is being stopped: every safepoint throws ForcedUnwind
+  bool runs_task = false;         // a task runs that is not the root's: interrupts of the root are not its own
   std::uint32_t id = 0;           // 1: main
   std::string name;
   void* sched = nullptr;          // sched's native thread object

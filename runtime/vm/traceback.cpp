@@ -81,6 +81,13 @@ int current_line(const Coroutine*, const CallFrame* frame) noexcept {
   return static_cast<int>(prototype::line_at(p, static_cast<std::uint32_t>(current_pc(frame))));
 }
 
+std::string position_of(const Coroutine* co) {
+  for (const CallFrame* frame = co->frame; frame > co->frames; --frame) {
+    if (current_line(co, frame) > 0) return source_name(prototype_of(frame)) + ":" + std::to_string(current_line(co, frame));
+  }
+  return "";
+}
+
 std::string where(ThreadState& thread, int level) {
   const CallFrame* frame = frame_at(thread.current, level);
   if (frame == nullptr || current_line(thread.current, frame) <= 0) return "";

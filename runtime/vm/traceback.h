@@ -10,6 +10,9 @@ namespace baton::vm {
 // "chunk:line: " of the function at `level` (0: the running one, 1: its caller ...), or "". Raises: nothing.
 std::string where(ThreadState& thread, int level);
 
+// "chunk:line" of the newest script function of `co`, or "". Raises: std::bad_alloc.
+std::string position_of(const Coroutine* co);
+
 // Current line of a script frame, or -1. `frame` may be any frame of `co`. Raises: nothing.
 int current_line(const Coroutine* co, const CallFrame* frame) noexcept;
 

@@ -53,7 +53,7 @@ struct Machine {
   // Waits for the end of a thread; call it inside run.
   static sched::WaitResult join(ThreadState& self, sched::NativeThread& thread, std::int64_t deadline_ns = kNoDeadline) {
     if (thread.has_ended()) return sched::WaitResult::kReady;
-    sched::Waiter waiter(sched::native_thread_of(self));
+    sched::Waiter waiter(self);
     thread.joiners().push(waiter);
     return sched::wait(self, waiter, deadline_ns, "test.join");
   }

@@ -74,7 +74,7 @@ TEST_CASE("lock: first come, first served") {
     std::vector<NativeThread*> threads;
     for (std::int64_t i = 1; i <= 6; ++i) {
       threads.push_back(machine.spawn(kTaking, {i}));
-      CHECK(eventually(self, [&] { return threads.back()->awaited_lock() == &state.first; }));
+      CHECK(eventually(self, [&] { return threads.back()->root_task().awaited_lock() == &state.first; }));
     }
     state.first.release();
     CHECK(state.first.is_locked());  // handed over, not freed
@@ -117,7 +117,7 @@ TEST_CASE("lock: who closes a circle of waiting threads gets an error") {
   machine.run([&](ThreadState& self) {
     REQUIRE(state.first.try_acquire(self));
     NativeThread* thread = machine.spawn(kCrossing, {});
-    CHECK(eventually(self, [&] { return thread->awaited_lock() == &state.first; }));
+    CHECK(eventually(self, [&] { return thread->root_task().awaited_lock() == &state.first; }));
     std::string message;
     try {
       (void)state.second.acquire(self, kNoDeadline);

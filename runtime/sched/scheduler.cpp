@@ -1,0 +1,434 @@
+// How the tasks of a native thread take turns.
+//
+// There is no scheduler loop between two tasks. A task that parks picks the next ready one and switches to its fiber; one
+// that ends does the same on its way out, and whoever arrives frees its stack. Only if nothing is ready does the thread
+// idle:
+//
+//   without an event source  in the parker, right on the stack of the task that parked last. A native thread with a single
+//                            task that waits therefore costs a futex and nothing more
+//   with one                 on the native thread's own stack, since the loop's callbacks and the libraries under it need
+//                            more than a fiber gives; one switch there, one back
+//
+// The native stack's part is a loop in NativeThread::run_on_fiber: arrive, find the next task, switch to it. It also takes
+// over once in 64 switches, or after a millisecond, to serve events while tasks are always ready.
+//
+// Waking. Ready queue and states are guarded by the GIL. A native thread that idles has said so (`idle_`) before it gave up
+// the GIL; whoever readies one of its tasks meanwhile notifies its parker and its event source, once. Completions posted
+// without the GIL go through a lock-free list, taken as a whole, and always notify: the notification is remembered if the
+// thread does not sleep yet.
+//
+// Interrupts. Cancellation of a native thread and SIGINT concern its root task. When the thread idles with such a bit set it
+// makes the root ready, whose wait then raises. When another task meets one at a safepoint, it steps aside for the root
+// (`run_root_now`): the only preemption among tasks.
+//
+// A stack is given to a task when it first runs, not when it is spawned: a million short tasks, spawned at once, use one
+// stack in turn. If there is none, the task fails with "not enough memory", as a call would.
+#include "sched/scheduler.h"
+
+#include <new>
+
+#include "fiber/context_inline.h"
+#include "sched/fibers.h"
+#include "sched/native_thread.h"
+#include "sched/thread_group.h"
+#include "sync/released.h"
+#include "vm/call.h"
+#include "vm/debug_hooks.h"
+#include "vm/safepoint.h"
+
+namespace baton::sched {
+namespace {
+
+constexpr std::uint32_t kInterruptsOfRoot = kInterruptCancel | kInterruptSignal | kInterruptFinalize;
+
+void destroy_task(void* block) noexcept {
+  auto* task = static_cast<Task*>(block);
+  NativeThread& owner = task->scheduler().owner();
+  group_of(owner.state().shared).report_if_uncollected(*task);
+  task->~Task();
+  owner.release_reference();
+}
+
+}  // namespace
+
+Scheduler::Scheduler(NativeThread& owner) noexcept : owner_(owner), current_(&root_), root_(*this, nullptr, 0, 0) {
+  root_.state_ = TaskState::kRunning;
+}
+
+Scheduler::~Scheduler() = default;
+
+void Scheduler::adopt_root(Coroutine* root, std::uint64_t id) noexcept {
+  root_.root_ = root_.leaf_ = root;
+  root_.id_ = id;
+}
+
+Scheduler& scheduler_of(ThreadState& thread) noexcept { return native_thread_of(thread).scheduler(); }
+
+FiberContext& Scheduler::context_of(const Task& task) noexcept { return static_cast<Fiber*>(task.leaf_->fiber)->context; }
+
+// ---- tasks ----
+
+Userdata* Scheduler::create(ThreadState& caller, const Value& function, Task& parent) {
+  Heap& heap = caller.heap();
+  Coroutine* root = coroutine::make(heap);
+  root->is_root = true;
+  *root->top++ = function;
+  Userdata* handle = userdata::make(heap, sizeof(Task), Task::kSlotCount);
+  handle->user_values()[Task::kRoot] = Value::of(root);
+  auto* task = new (handle->block()) Task(*this, root, group_of(caller.shared).next_task_id(), parent.id());
+  handle->release = destroy_task;
+  task->handle_ = handle;
+  owner_.add_reference();  // the record outlives every task's userdata
+  return handle;
+}
+
+void Scheduler::add_argument(Task& task, const Value& v) {
+  coroutine::check_stack(owner_.state().heap(), task.root_, 1);
+  *task.root_->top++ = v;
+  ++task.argument_count_;
+}
+
+void Scheduler::start(Task& task) noexcept {
+  task.next_ = tasks_;
+  if (tasks_ != nullptr) tasks_->previous_ = &task.next_;
+  tasks_ = &task;
+  task.previous_ = &tasks_;
+  ++task_count_;
+  make_ready(task);
+}
+
+// The body of a spawned task's fiber.
+Departure Scheduler::enter_task(FiberContext& self, Arrival first) noexcept {
+  NativeThread& owner = *reinterpret_cast<Fiber&>(self).owner;
+  ThreadState& thread = owner.state();
+  if (first.message != nullptr) group_of(thread.shared).fibers().release(static_cast<Fiber*>(first.message));
+  Scheduler& scheduler = owner.scheduler();
+  Task& task = *scheduler.current_;
+  scheduler.run_body(thread, task);
+  scheduler.retire(task);
+  return scheduler.leave(thread, self);
+}
+
+void Scheduler::run_body(ThreadState& thread, Task& task) noexcept {
+  task.begin();
+  Coroutine* root = task.root_;
+  ThreadStatus outcome = ThreadStatus::kFailed;
+  root->error = Value::of(thread.shared.memory_error);
+  try {
+    const Value handler = group_of(thread.shared).error_recorder(thread);
+    if (is_stopping_) throw ForcedUnwind{};
+    if (vm::protected_call(thread, task.argument_count_, kMultipleResults, handler, &task.result_count_) == Status::kOk) {
+      outcome = ThreadStatus::kDone;
+      root->error.set_nil();
+    } else {
+      root->error = thread.pending;
+    }
+  } catch (const ForcedUnwind&) {
+    outcome = ThreadStatus::kCancelled;
+    root->error.set_nil();
+    root->frame = root->frames;
+    root->top = root->stack + 1;
+    root->to_be_closed_count = 0;
+  } catch (const ScriptError&) {  // no memory for the handler
+    root->top = root->stack + 1;
+  } catch (const std::bad_alloc&) {
+    root->top = root->stack + 1;
+  }
+  thread.pending.set_nil();
+  if (outcome == ThreadStatus::kFailed && task.is_cancelled_ && raw_equal(root->error, task.cancel_reason_)) {
+    outcome = ThreadStatus::kCancelled;
+  }
+  thread.heap().barrier_back(root, root->error);
+  root->status = CoroutineStatus::kDead;
+  task.end(outcome);
+}
+
+// Takes a task that has ended out of the books.
+void Scheduler::retire(Task& task) noexcept {
+  timers_.disarm(task.timer_);
+  task.state_ = TaskState::kEnded;
+  *task.previous_ = task.next_;
+  if (task.next_ != nullptr) task.next_->previous_ = task.previous_;
+  task.next_ = nullptr;
+  task.previous_ = nullptr;
+  if (--task_count_ == 0) enders_.wake_all();
+  if (task.status() == ThreadStatus::kFailed && !task.is_collected_) {
+    group_of(owner_.state().shared).note_failed(task);
+  }
+}
+
+void Scheduler::stop_tasks(ThreadState& thread) noexcept {
+  if (task_count_ == 0) return;
+  const bool was_unwinding = thread.unwinding;
+  is_stopping_ = true;
+  thread.unwinding = true;
+  while (task_count_ > 0) {
+    thread.interrupt.set(kInterruptCancel);
+    for_each_task([](Task& task) { if (!task.is_shielded_) task.wake(); });
+    Waiter waiter(root_);
+    enders_.push(waiter);
+    (void)wait_shielded(thread, waiter, kNoDeadline, "tasks.stop");
+  }
+  is_stopping_ = false;
+  thread.unwinding = was_unwinding;
+  if (!was_unwinding) thread.interrupt.take(kInterruptCancel);
+}
+
+void Scheduler::mark(Heap& heap) noexcept {
+  heap.mark_value(root_.pending_);
+  heap.mark_value(root_.cancel_reason_);
+  for (Coroutine* co = root_.leaf_; co != nullptr; co = co->resumer) heap.mark_object(co);
+  for (Task* task = tasks_; task != nullptr; task = task->next_) {
+    heap.mark_object(task->handle_);
+    heap.mark_value(task->pending_);
+    for (Coroutine* co = task->leaf_; co != task->root_ && co != nullptr; co = co->resumer) heap.mark_object(co);
+  }
+}
+
+// ---- the ready queue ----
+
+void Scheduler::push_ready(Task& task) noexcept {
+  task.state_ = TaskState::kReady;
+  task.next_ready_ = nullptr;
+  (last_ready_ != nullptr ? last_ready_->next_ready_ : first_ready_) = &task;
+  last_ready_ = &task;
+}
+
+void Scheduler::make_ready(Task& task) noexcept {
+  push_ready(task);
+  if (BATON_UNLIKELY(idle_)) {
+    idle_ = false;
+    owner_.wake();
+  }
+}
+
+Task* Scheduler::pop_ready() noexcept {
+  for (;;) {
+    Task* task = first_ready_;
+    if (task == nullptr) return nullptr;
+    first_ready_ = task->next_ready_;
+    if (first_ready_ == nullptr) last_ready_ = nullptr;
+    if (BATON_LIKELY(task->leaf_->fiber != nullptr) || prepare(*task)) return task;
+  }
+}
+
+void Scheduler::remove_ready(Task& task) noexcept {
+  Task* before = nullptr;
+  for (Task* place = first_ready_; place != &task; place = place->next_ready_) before = place;
+  (before != nullptr ? before->next_ready_ : first_ready_) = task.next_ready_;
+  if (last_ready_ == &task) last_ready_ = before;
+}
+
+std::size_t Scheduler::ready_count() const noexcept {
+  std::size_t count = 0;
+  for (const Task* task = first_ready_; task != nullptr; task = task->next_ready_) ++count;
+  return count;
+}
+
+// Gives a new task its stack. Returns: false if there is none; then the task has ended.
+bool Scheduler::prepare(Task& task) noexcept {
+  ThreadState& thread = owner_.state();
+  try {
+    Coroutine* root = task.root_;
+    (void)group_of(thread.shared).fibers().start(owner_, root, enter_task);
+    root->thread = &thread;
+    return true;
+  } catch (const ScriptError&) {
+  } catch (const std::bad_alloc&) {
+  }
+  task.root_->error = Value::of(thread.shared.memory_error);
+  task.root_->status = CoroutineStatus::kDead;
+  task.end(ThreadStatus::kFailed);
+  retire(task);
+  return false;
+}
+
+// ---- switching ----
+
+// The next task to run; null if the native stack, or idling, must find one.
+Task* Scheduler::pick() noexcept {
+  const std::uint64_t now = cycle_clock();
+  points_left_ = kPointsPerTurn;
+  turn_began_ = now;
+  if (BATON_UNLIKELY(--switches_left_ <= 0) || BATON_UNLIKELY(now - served_at_ > kTurnCycles)) {
+    if (events() != nullptr) return nullptr;
+    serve_own();
+  }
+  return pop_ready();
+}
+
+// Makes `task` the current one, whose fiber is about to continue.
+void Scheduler::enter(ThreadState& thread, Task& task) noexcept {
+  current_ = &task;
+  task.state_ = TaskState::kRunning;
+  Coroutine* co = task.leaf_;
+  thread.current = co;
+  thread.runs_task = &task != &root_;
+  thread.handler_depth = task.handler_depth_;
+  thread.pending = task.pending_;
+  co->status = CoroutineStatus::kRunning;
+  coroutine::note_run(thread.heap(), co);
+  vm::update_dispatch(thread);
+}
+
+// Leaves the current task, which is parked or ready, until somebody switches back to it.
+void Scheduler::switch_away(ThreadState& thread, Task& task) {
+  Task* next = pick();
+  if (next == nullptr && events() == nullptr) next = idle(thread, task.awaits_ != nullptr ? task.awaits_ : "idle");
+  if (next == &task) {
+    task.state_ = TaskState::kRunning;
+    return;
+  }
+  task.leaf_ = thread.current;
+  task.leaf_->status = CoroutineStatus::kNormal;
+  task.handler_depth_ = thread.handler_depth;
+  task.pending_ = thread.pending;
+  FiberContext& own = context_of(task);
+  FiberContext* target = &owner_.native_context();
+  if (next != nullptr) {
+    enter(thread, *next);
+    target = &context_of(*next);
+  }
+  const Arrival arrival = switch_to_inline(own, *target, nullptr);
+  if (arrival.message != nullptr) group_of(thread.shared).fibers().release(static_cast<Fiber*>(arrival.message));
+}
+
+// Where the fiber of a task that has ended departs to.
+Departure Scheduler::leave(ThreadState& thread, FiberContext& self) noexcept {
+  Task* next = pick();
+  if (next == nullptr) {
+    thread.current = root_.leaf_;
+    return {&owner_.native_context(), &self};
+  }
+  enter(thread, *next);
+  return {&context_of(*next), &self};
+}
+
+bool Scheduler::arrive_natively(const Arrival& arrival) noexcept {
+  if (arrival.message == nullptr) return false;
+  auto* fiber = static_cast<Fiber*>(arrival.message);
+  const bool is_end = fiber->coroutine == root_.root_;
+  group_of(owner_.state().shared).fibers().release(fiber);
+  return is_end;
+}
+
+FiberContext& Scheduler::next_natively(ThreadState& thread) noexcept {
+  if (EventSource* source = events()) {
+    if (first_ready_ != nullptr) {
+      ++polls_;
+      source->serve();
+    }
+  }
+  serve_own();
+  Task* next = pop_ready();
+  if (next == nullptr) next = idle(thread, "idle");
+  enter(thread, *next);
+  return context_of(*next);
+}
+
+void Scheduler::park(ThreadState& thread, std::int64_t deadline_ns, const char* what, bool shielded) {
+  Task& task = *current_;
+  if (task.woken_) {
+    task.woken_ = false;
+    return;
+  }
+  if (deadline_ns != kNoDeadline) timers_.arm(task.timer_, deadline_ns);
+  task.awaits_ = what;
+  task.is_shielded_ = shielded;
+  task.state_ = TaskState::kParked;
+  switch_away(thread, task);
+  timers_.disarm(task.timer_);
+  task.awaits_ = nullptr;
+  task.is_shielded_ = false;
+  task.woken_ = false;
+}
+
+void Scheduler::rotate(ThreadState& thread) {
+  if (first_ready_ == nullptr && switches_left_ > 1 && cycle_clock() - served_at_ < kTurnCycles) {
+    --switches_left_;
+    return;
+  }
+  Task& task = *current_;
+  push_ready(task);
+  switch_away(thread, task);
+}
+
+void Scheduler::end_turn(ThreadState& thread) {
+  points_left_ = kPointsPerTurn;
+  turn_began_ = cycle_clock();
+  switches_left_ = 0;  // serve now
+  rotate(thread);
+}
+
+void Scheduler::run_root_now(ThreadState& thread) {
+  if (root_.state_ == TaskState::kRunning || root_.is_shielded_ || thread.gil_slot->hold_depth > 0) return;
+  if (root_.state_ == TaskState::kReady) remove_ready(root_);
+  Task& task = *current_;
+  push_ready(task);
+  root_.state_ = TaskState::kReady;  // to the front
+  root_.next_ready_ = first_ready_;
+  first_ready_ = &root_;
+  if (last_ready_ == nullptr) last_ready_ = &root_;
+  switch_away(thread, task);
+}
+
+// ---- events, timers, sleep ----
+
+void Scheduler::serve_own() noexcept {
+  switches_left_ = kSwitchesPerService;
+  served_at_ = turn_began_ = cycle_clock();
+  take_posted();
+  if (timers_.size() > 0) (void)timers_.fire_due(monotonic_ns());
+}
+
+void Scheduler::post(Completion& completion) noexcept {
+  NativeThread& thread = owner_;
+  Completion* first = posted_.load(std::memory_order_relaxed);
+  do completion.next_posted_ = first;
+  while (!posted_.compare_exchange_weak(first, &completion, std::memory_order_release, std::memory_order_relaxed));
+  thread.wake();
+}
+
+void Scheduler::take_posted() noexcept {
+  if (BATON_LIKELY(posted_.load(std::memory_order_relaxed) == nullptr)) return;
+  Completion* taken = posted_.exchange(nullptr, std::memory_order_acquire);
+  Completion* in_order = nullptr;
+  while (taken != nullptr) {
+    Completion* next = taken->next_posted_;
+    taken->next_posted_ = in_order;
+    in_order = taken;
+    taken = next;
+  }
+  while (in_order != nullptr) {
+    Completion* next = in_order->next_posted_;
+    in_order->fulfil();
+    in_order = next;
+  }
+}
+
+void Scheduler::notice_interrupts(ThreadState& thread) noexcept {
+  if (!thread.interrupt.any()) return;
+  if ((thread.interrupt.bits.load(std::memory_order_acquire) & kInterruptsOfRoot) == 0) return;
+  if (root_.state_ == TaskState::kParked && !root_.is_shielded_) push_ready(root_);
+}
+
+// Sleeps until a task is ready; takes it out of the queue.
+Task* Scheduler::idle(ThreadState& thread, const char* what) noexcept {
+  for (;;) {
+    serve_own();
+    notice_interrupts(thread);
+    if (Task* next = pop_ready()) return next;
+    const std::int64_t deadline_ns = timers_.next_deadline();
+    idle_ = true;
+    ++polls_;
+    if (EventSource* source = events()) {
+      source->poll(deadline_ns, what);
+    } else {
+      Released released(thread.shared.gil, thread.gil_slot, what);
+      (void)owner_.parker().park(deadline_ns);
+    }
+    idle_ = false;
+  }
+}
+
+}  // namespace baton::sched

@@ -1,0 +1,155 @@
+// The tasks of one native thread: which is ready, which runs, and what the thread does when none can.
+//
+// Invariants
+//  - Exactly one task is current. Its fiber runs, or the thread idles on the native thread's own stack, or on the stack of
+//    that task (a thread without an event source sleeps in its parker wherever it is: no switch).
+//  - A switch goes from the task that is left straight to the fiber of the next; no allocation, no system call.
+//  - The ready queue is first in, first out. A task that is woken by its own native thread costs a few stores; another
+//    native thread's is notified only while that one idles.
+//  - Events and timers are served after 64 switches or a millisecond at the latest, also while tasks are always ready.
+// Owner: its NativeThread. Threading: under the GIL, except `post`.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "base/cycle_clock.h"
+#include "fiber/context.h"
+#include "sched/completion.h"
+#include "sched/event_source.h"
+#include "sched/task.h"
+#include "sched/timers.h"
+
+namespace baton::sched {
+
+class NativeThread;
+struct Fiber;
+
+class Scheduler {
+ public:
+  // Its root task runs, as it were; `adopt_root` completes it.
+  explicit Scheduler(NativeThread& owner) noexcept;
+  ~Scheduler();
+  Scheduler(const Scheduler&) = delete;
+  Scheduler& operator=(const Scheduler&) = delete;
+
+  NativeThread& owner() const noexcept { return owner_; }
+  Task& current() noexcept { return *current_; }
+  Task& root() noexcept { return root_; }
+  void adopt_root(Coroutine* root, std::uint64_t id) noexcept;
+  bool is_current_root() const noexcept { return current_ == &root_; }
+
+  // A new task of this scheduler, made by any native thread: its userdata, with no metatable yet, to be rooted by the caller.
+  // Push the arguments with `add_argument`, then `start`. `parent` is who spawns it. Raises: kMemory.
+  Userdata* create(ThreadState& caller, const Value& function, Task& parent);
+  void add_argument(Task& task, const Value& v);  // Raises: kMemory, kStackOverflow
+  // Makes a new task ready; the scheduler keeps it until it has ended. Raises: nothing.
+  void start(Task& task) noexcept;
+
+  // As wait.h says of the free functions. Called by the current task.
+  void park(ThreadState& thread, std::int64_t deadline_ns, const char* what, bool shielded);
+  void rotate(ThreadState& thread);
+  // Whether the current task has gone on for so long without waiting that others must run.
+  bool is_turn_over() noexcept {
+    return BATON_UNLIKELY(--points_left_ <= 0) || BATON_UNLIKELY(cycle_clock() - turn_began_ > kTurnCycles);
+  }
+  // Lets others run if there are any, and begins a new turn.
+  void end_turn(ThreadState& thread);
+
+  // The root task is to deal with an interrupt now: switches to it if it is parked. Called by another task at a safepoint.
+  void run_root_now(ThreadState& thread);
+
+  // Arms and disarms timers of this thread; see TimerHeap.
+  TimerHeap& timers() noexcept { return timers_; }
+
+  // All tasks that were started and have not ended, the root task not among them.
+  std::size_t task_count() const noexcept { return task_count_; }
+  template <class Visit>
+  void for_each_task(Visit visit) {
+    for (Task* task = tasks_; task != nullptr;) {
+      Task* next = task->next_;
+      visit(*task);
+      task = next;
+    }
+  }
+  // Who waits until no task is left.
+  WaitQueue& enders() noexcept { return enders_; }
+  // Unwinds every task, running no script code; waits for their ends. Called by the root task. Raises: nothing.
+  void stop_tasks(ThreadState& thread) noexcept;
+  bool is_stopping() const noexcept { return is_stopping_; }
+
+  // Where the thread sleeps from now on; null: in its parker. Must outlive its use. Raises: nothing.
+  void set_events(EventSource* events) noexcept { events_.store(events, std::memory_order_release); }
+  EventSource* events() const noexcept { return events_.load(std::memory_order_relaxed); }
+  // Whether the thread sleeps, or is about to, because none of its tasks can run.
+  bool is_idle() const noexcept { return idle_; }
+  // Whether only other native threads could wake it: idle, no timer, no active event source.
+  bool is_stuck() const noexcept {
+    return idle_ && timers_.size() == 0 && (events() == nullptr || !events()->is_active());
+  }
+  std::uint64_t polls() const noexcept { return polls_; }
+  std::size_t ready_count() const noexcept;
+
+  // Completion::post.
+  void post(Completion& completion) noexcept;
+
+  // Behind an arrival on the native stack: frees a fiber that ended. Returns: whether the root task's body has ended.
+  bool arrive_natively(const Arrival& arrival) noexcept;
+  // On the native stack: finds the next task, sleeping if need be, makes it current. Returns: its context.
+  FiberContext& next_natively(ThreadState& thread) noexcept;
+
+  void mark(Heap& heap) noexcept;
+
+ private:
+  friend class Task;
+  static constexpr int kPointsPerTurn = 64;
+  static constexpr int kSwitchesPerService = 64;
+#if BATON_TSAN
+  static constexpr std::uint64_t kTurnCycles = 10 * kCyclesBelowMillisecond;
+#else
+  static constexpr std::uint64_t kTurnCycles = kCyclesBelowMillisecond;
+#endif
+
+  static Departure enter_task(FiberContext& self, Arrival first) noexcept;
+  void run_body(ThreadState& thread, Task& task) noexcept;
+  void retire(Task& task) noexcept;
+  Departure leave(ThreadState& thread, FiberContext& self) noexcept;
+
+  void make_ready(Task& task) noexcept;
+  void push_ready(Task& task) noexcept;
+  Task* pop_ready() noexcept;
+  void remove_ready(Task& task) noexcept;
+  bool prepare(Task& task) noexcept;
+  Task* pick() noexcept;
+  Task* idle(ThreadState& thread, const char* what) noexcept;
+  void serve_own() noexcept;
+  void take_posted() noexcept;
+  void notice_interrupts(ThreadState& thread) noexcept;
+  void enter(ThreadState& thread, Task& task) noexcept;
+  void switch_away(ThreadState& thread, Task& task);
+  static FiberContext& context_of(const Task& task) noexcept;
+
+  NativeThread& owner_;
+  Task* current_;
+  Task* first_ready_ = nullptr;
+  Task* last_ready_ = nullptr;
+  int points_left_ = kPointsPerTurn;      // waiting points that the current task may still pass
+  int switches_left_ = kSwitchesPerService;
+  std::uint64_t turn_began_ = 0;          // cycle clock
+  std::uint64_t served_at_ = 0;           // likewise: events and timers
+  bool idle_ = false;
+  bool is_stopping_ = false;
+  std::atomic<EventSource*> events_{nullptr};
+  std::atomic<Completion*> posted_{nullptr};
+  TimerHeap timers_;
+  Task* tasks_ = nullptr;
+  std::size_t task_count_ = 0;
+  std::uint64_t polls_ = 0;
+  WaitQueue enders_;
+  Task root_;
+};
+
+// The scheduler of the running native thread. Raises: nothing.
+Scheduler& scheduler_of(ThreadState& thread) noexcept;
+
+}  // namespace baton::sched

@@ -1,0 +1,117 @@
+// A task: a body that its native thread's scheduler runs until it waits. Every native thread's body is one, its root task.
+//
+// Invariants
+//  - A task belongs to one scheduler for life. It is new, ready (in the scheduler's queue), running (at most one per native
+//    thread), parked, or ended. Only the scheduler changes that; others call `wake` and `cancel`.
+//  - `root` is the coroutine of its body, `leaf` the one that ran when it was left: equal, unless the body was inside a
+//    coroutine. Results stay the last `result_count` values of root's stack; an error is root's `error`.
+//  - A spawned task lives in the block of its userdata, which is a root of the collector until the task has ended. A root
+//    task lives in its NativeThread and has no userdata.
+//  - Locks are owned by tasks: compare addresses while a task lives, ids (never used twice) beyond that.
+// Owner: its userdata, or its native thread. Threading: under the GIL.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "sched/awaitable.h"
+#include "sched/timers.h"
+#include "value/coroutine.h"
+#include "value/userdata.h"
+#include "vm/thread_state.h"
+
+namespace baton::sched {
+
+class Lock;
+class Scheduler;
+
+enum class TaskState : std::uint8_t { kNew, kReady, kRunning, kParked, kEnded };
+
+class Task final : public Awaitable {
+ public:
+  // What a spawned task's userdata keeps in its user values.
+  enum Slot : std::uint8_t { kRoot, kReason, kStorage, kScope, kSlotCount };
+
+  Task(Scheduler& scheduler, Coroutine* root, std::uint64_t id, std::uint64_t parent_id) noexcept;
+  ~Task();
+  Task(const Task&) = delete;
+  Task& operator=(const Task&) = delete;
+
+  Scheduler& scheduler() const noexcept { return scheduler_; }
+  std::uint64_t id() const noexcept { return id_; }
+  std::uint64_t parent_id() const noexcept { return parent_id_; }  // who spawned it; 0: nobody
+  TaskState state() const noexcept { return state_; }
+  bool is_root() const noexcept;
+  Coroutine* root() const noexcept { return root_; }
+  // Where it stands: the coroutine that runs, or ran when it was left.
+  Coroutine* leaf() const noexcept;
+  // The operation in which it is parked, or null.
+  const char* awaits() const noexcept { return awaits_; }
+
+  // The script's object; null for a root task.
+  Userdata* handle() const noexcept { return handle_; }
+  void set_handle(Userdata* handle) noexcept { handle_ = handle; }
+
+  // The lock that it waits for without a deadline, or null.
+  const Lock* awaited_lock() const noexcept { return awaited_lock_; }
+  void set_awaited_lock(const Lock* lock) noexcept { awaited_lock_ = lock; }
+
+  // Makes a parked task ready; a running or ready one will not park the next time. Any native thread. Raises: nothing.
+  void wake() noexcept;
+
+  // Asks it to end: `reason` is raised at its next waiting point, and at every later one. Raises: nothing.
+  void cancel(const Value& reason) noexcept;
+  bool is_cancelled() const noexcept { return is_cancelled_; }
+  const Value& cancel_reason() const noexcept { return cancel_reason_; }
+
+  // Its outcome. A traceback of the error that ended it; empty if there is none.
+  int result_count() const noexcept { return result_count_; }
+  void set_result_count(int count) noexcept { result_count_ = count; }
+  const std::string& report() const noexcept { return report_ != nullptr ? *report_ : kNoReport; }
+  void set_report(std::string&& report);  // Raises: std::bad_alloc
+  // Somebody takes its results or error: nothing will be reported. Raises: nothing.
+  void mark_collected() noexcept;
+  bool is_collected() const noexcept { return is_collected_; }
+
+ private:
+  friend class Scheduler;
+  friend class ThreadGroup;
+  static const std::string kNoReport;
+  // The end of a wait with a deadline: wakes the task.
+  struct Alarm final : Timer {
+    explicit Alarm(Task& waiting) noexcept : Timer(ring), task(waiting) {}
+    static void ring(Timer& timer) noexcept { static_cast<Alarm&>(timer).task.wake(); }
+    Task& task;
+  };
+
+  Scheduler& scheduler_;
+  Coroutine* root_;
+  Coroutine* leaf_;
+  Task* next_ready_ = nullptr;
+  Task* next_ = nullptr;  // of the scheduler's live tasks, or of those that failed
+  Task** previous_ = nullptr;
+  const char* awaits_ = nullptr;
+  const Lock* awaited_lock_ = nullptr;
+  Userdata* handle_ = nullptr;
+  std::unique_ptr<std::string> report_;
+  Alarm timer_;
+  Value pending_;  // the thread's, while others run
+  Value cancel_reason_;
+  std::uint64_t id_;
+  std::uint64_t parent_id_;
+  int handler_depth_ = 0;  // the thread's, while others run
+  int argument_count_ = 0;
+  int result_count_ = 0;
+  TaskState state_ = TaskState::kNew;
+  bool woken_ = false;
+  bool is_shielded_ = false;  // parked where nothing is delivered
+  bool is_cancelled_ = false;
+  bool is_collected_ = false;
+};
+
+// The running task of the native thread. Raises: nothing.
+Task& current_task(ThreadState& thread) noexcept;
+
+}  // namespace baton::sched
