@@ -5,8 +5,10 @@
 //      | op   |  a   |   b    |     j or u      |     ABSj, ABU, ASj, AU
 //
 // Invariants
-//  - `a` is a register (0..254), `b` and `c` are registers, constants (0..65535) or immediates as
-//    opcodes.def says; wider constants are loaded by LoadConstant first.
+//  - `a` is a register (0..254), `b` and `c` are registers, constants (0..4095) or immediates as
+//    opcodes.def says; constants further away are loaded by LoadConstant first.
+//  - In a prototype, registers and constants in `b` and `c` are byte offsets (16 times the index): the
+//    interpreter adds them to an address as they are. Everyone else reads decoded().
 //  - `d` is no operand but a hint that the interpreter may overwrite at any time (the node where a
 //    field was last found); the compiler writes 0 and the dump format writes 0. Only arithmetic with
 //    a constant uses it as an operand that stays (opcodes.def: flipped operands).
@@ -53,6 +55,11 @@ struct Instruction {
     return abj(op, a, b, static_cast<std::int32_t>(u));
   }
 
+  // As a prototype keeps it, and back. Takes: indices up to kMaxShortConstant where opcodes.def says Reg, Dst or Const.
+  // Raises: nothing.
+  Instruction encoded() const noexcept;
+  Instruction decoded() const noexcept;
+
   // `b` and `c` as signed immediates.
   std::int32_t signed_b() const noexcept { return static_cast<std::int16_t>(b); }
   std::int32_t signed_c() const noexcept { return static_cast<std::int16_t>(c); }
@@ -61,7 +68,8 @@ static_assert(sizeof(Instruction) == 8);
 
 inline constexpr int kMaxRegisters = 255;         // max_stack of a function
 inline constexpr int kMaxUpvalues = 255;
-inline constexpr int kMaxShortConstant = 65535;   // largest index that fits b or c
+inline constexpr unsigned kOperandBytes = 16;     // a value: what an index in b or c is multiplied by
+inline constexpr int kMaxShortConstant = 4095;    // largest index that fits b or c
 inline constexpr std::int64_t kMinImmediate = -32768;
 inline constexpr std::int64_t kMaxImmediate = 32767;
 inline constexpr int kSetListBatch = 50;          // constructor items gathered before a SetList

@@ -1,5 +1,7 @@
 #include "bytecode/opcode.h"
 
+#include "bytecode/instruction.h"
+
 namespace baton {
 namespace {
 
@@ -15,5 +17,29 @@ static_assert(sizeof(kInfo) / sizeof(kInfo[0]) == kOpcodeCount);
 }  // namespace
 
 const OpcodeInfo& opcode_info(Opcode op) noexcept { return kInfo[static_cast<int>(op)]; }
+
+namespace {
+
+bool is_offset(OperandKind kind) noexcept {
+  return kind == OperandKind::kReg || kind == OperandKind::kDst || kind == OperandKind::kDstReg || kind == OperandKind::kConst;
+}
+
+}  // namespace
+
+Instruction Instruction::encoded() const noexcept {
+  Instruction i = *this;
+  const OpcodeInfo& info = opcode_info(op);
+  if (is_offset(info.b)) i.b = static_cast<std::uint16_t>(b * kOperandBytes);
+  if (is_offset(info.c)) i.c = static_cast<std::uint16_t>(c * kOperandBytes);
+  return i;
+}
+
+Instruction Instruction::decoded() const noexcept {
+  Instruction i = *this;
+  const OpcodeInfo& info = opcode_info(op);
+  if (is_offset(info.b)) i.b = static_cast<std::uint16_t>(b / kOperandBytes);
+  if (is_offset(info.c)) i.c = static_cast<std::uint16_t>(c / kOperandBytes);
+  return i;
+}
 
 }  // namespace baton

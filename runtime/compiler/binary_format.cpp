@@ -106,6 +106,7 @@ class Writer {
     const OpcodeInfo& base = opcode_info(opcode_info(instruction.op).base);
     instruction.op = opcode_info(instruction.op).base;
     if (has_c_and_d(base.form) && !keeps_d(instruction.op)) instruction.d = 0;
+    instruction = instruction.decoded();
     out_.append(reinterpret_cast<const char*>(&instruction), sizeof instruction);
   }
   void constant(const Value& value) {
@@ -285,6 +286,16 @@ class Reader {
     }
   }
 
+  // Checks no more than that it can be encoded; the verifier does the rest.
+  Instruction instruction() {
+    Instruction read;
+    raw(&read, sizeof read);
+    if (static_cast<int>(read.op) >= kOpcodeCount) bad("corrupted chunk");
+    const Instruction kept = read.encoded();
+    const Instruction back = kept.decoded();
+    if (back.b != read.b || back.c != read.c) bad("corrupted chunk");
+    return kept;
+  }
   Prototype* function(String* parent_source, int depth);
   void debug(Prototype* p);
 
@@ -305,7 +316,7 @@ Prototype* Reader::function(String* parent_source, int depth) {
   p->source = string();
   if (p->source == nullptr) p->source = parent_source;
   prototype::allocate(heap_, p->code, count(sizeof(Instruction)));
-  for (Instruction& instruction : p->code) raw(&instruction, sizeof instruction);
+  for (Instruction& instruction : p->code) instruction = this->instruction();
   prototype::allocate_constants(heap_, p, count(1));
   for (Value& value : p->constants) value = constant();
   prototype::allocate(heap_, p->upvalues, count(4));

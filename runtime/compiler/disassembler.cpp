@@ -54,7 +54,7 @@ std::string upvalue_text(const Prototype& p, std::uint32_t index) {
 // The operands of one instruction, and a comment on constants and upvalues.
 class Line {
  public:
-  Line(const Prototype& prototype, std::uint32_t pc) : p_(prototype), i_(prototype.code[pc]), pc_(pc) {}
+  Line(const Prototype& prototype, std::uint32_t pc) : p_(prototype), i_(prototype.code[pc].decoded()), pc_(pc) {}
 
   std::string take() {
     const OpcodeInfo& info = opcode_info(i_.op);
@@ -123,7 +123,7 @@ class Line {
   }
 
   const Prototype& p_;
-  const Instruction& i_;
+  const Instruction i_;
   std::uint32_t pc_;
   std::string text_;
   std::string comment_;

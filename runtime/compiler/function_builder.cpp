@@ -331,7 +331,8 @@ Prototype* FunctionBuilder::finish() {
   prototype->line_defined = static_cast<std::uint32_t>(node_.line_defined);
   prototype->last_line_defined = static_cast<std::uint32_t>(node_.last_line_defined);
   prototype->source = chunk_.source;
-  fill(heap_, prototype->code, code_);
+  prototype::allocate(heap_, prototype->code, static_cast<std::uint32_t>(code_.size()));
+  for (std::size_t i = 0; i < code_.size(); ++i) prototype->code[i] = code_[i].encoded();
   const std::vector<Value>& constants = constants_.values();
   prototype::allocate_constants(heap_, prototype, static_cast<std::uint32_t>(constants.size()));
   std::copy(constants.begin(), constants.end(), prototype->constants.begin());

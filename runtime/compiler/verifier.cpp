@@ -54,8 +54,8 @@ class Verifier {
     if (condition || !result_.is_valid) return;
     result_ = {false, problem, pc_};
   }
-  const Instruction& at(std::uint32_t pc) const { return p_.code[pc]; }
-  const Instruction& here() const { return p_.code[pc_]; }
+  Instruction at(std::uint32_t pc) const { return p_.code[pc].decoded(); }
+  Instruction here() const { return p_.code[pc_].decoded(); }
   std::int64_t target() const { return static_cast<std::int64_t>(pc_) + 1 + here().j; }
 
   void shape();

@@ -39,6 +39,15 @@ using Handler = __attribute__((preserve_none)) Next (*)(ThreadState*, const Inst
 using Handler = const void*;
 #endif
 
+// The register or constant at a byte offset, as instructions hold it.
+static_assert(kOperandBytes == sizeof(Value));
+BATON_ALWAYS_INLINE Value& value_at(Value* base, unsigned offset) noexcept {
+  return *reinterpret_cast<Value*>(reinterpret_cast<char*>(base) + offset);
+}
+BATON_ALWAYS_INLINE const Value& value_at(const Value* base, unsigned offset) noexcept {
+  return *reinterpret_cast<const Value*>(reinterpret_cast<const char*>(base) + offset);
+}
+
 inline std::uint64_t fetch(const Instruction* pc) noexcept {
   std::uint64_t word;
   __builtin_memcpy(&word, pc, sizeof word);

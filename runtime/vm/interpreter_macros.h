@@ -19,18 +19,18 @@
 #pragma once
 
 #define A (static_cast<unsigned>((word >> 8) & 0xFF))
-#define B (static_cast<unsigned>((word >> 16) & 0xFFFF))
-#define C (static_cast<unsigned>((word >> 32) & 0xFFFF))
+#define B (static_cast<unsigned>(pc[-1].b))
+#define C (static_cast<unsigned>(pc[-1].c))
 #define D (static_cast<unsigned>(word >> 48))
 #define J (static_cast<std::int32_t>(word >> 32))
 #define U (static_cast<std::uint32_t>(word >> 32))
 #define SB (static_cast<std::int16_t>(word >> 16))
 #define SC (static_cast<std::int16_t>(word >> 32))
 #define RA (base[A])
-#define RB (base[B])
-#define RC (base[C])
-#define KB (constants[B])
-#define KC (constants[C])
+#define RB (value_at(base, static_cast<std::uint32_t>(word) >> 16))
+#define RC (value_at(base, C))
+#define KB (value_at(constants, static_cast<std::uint32_t>(word) >> 16))
+#define KC (value_at(constants, C))
 
 #define BATON_SAVE() (frame->pc = pc)
 #define BATON_RELOAD_BASE() (frame = thread->current->frame, base = frame->base)
@@ -51,10 +51,14 @@
   ThreadState *thread, const Instruction *pc, Value *base, const Value *constants, CallFrame *frame, const HandlerTable *dispatch, std::uint64_t word
 #define BATON_HANDLER(table, word) (reinterpret_cast<const Handler*>(table)[(word) & 0xFF])
 #define BATON_OP(name) __attribute__((preserve_none)) static Next op_##name(BATON_OP_PARAMETERS)
+// The empty assembly is different at each place: otherwise the compiler lets the paths through a handler share one
+// dispatch, which costs a jump and hides from the processor which path led where.
 #define BATON_NEXT()                                                                           \
   do {                                                                                         \
     word = fetch(pc++);                                                                        \
-    [[clang::musttail]] return BATON_HANDLER(dispatch, word)(thread, pc, base, constants, frame, dispatch, word); \
+    Handler next_handler_ = BATON_HANDLER(dispatch, word);                                     \
+    __asm__ volatile("" : "+r"(next_handler_) : "i"(__COUNTER__));                             \
+    [[clang::musttail]] return next_handler_(thread, pc, base, constants, frame, dispatch, word); \
   } while (0)
 #define BATON_LEAVE(next) return next
 #define BATON_SLOW_OP(name) __attribute__((preserve_none, noinline)) static Next op_##name(BATON_OP_PARAMETERS)
@@ -93,6 +97,13 @@
     BATON_LOAD_FRAME(); \
     BATON_NEXT();       \
   } while (0)
+
+// In front of a loop that runs a few times or not at all: unrolled, it would take registers from the common path.
+#ifdef __clang__
+#define BATON_SHORT_LOOP _Pragma("clang loop unroll(disable) vectorize(disable)")
+#else
+#define BATON_SHORT_LOOP _Pragma("GCC unroll 1")
+#endif
 
 // After a slow path that returned a Next.
 #define BATON_RESUME(expression)                                   \

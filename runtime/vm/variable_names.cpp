@@ -78,7 +78,7 @@ std::int32_t find_writer(const Prototype* p, std::int32_t last_pc, int reg) noex
   std::int32_t writer = -1;
   std::int64_t conditional_until = 0;
   for (std::int32_t pc = 0; pc < last_pc; ++pc) {
-    const Instruction& i = p->code[pc];
+    const Instruction i = p->code[pc].decoded();
     if (written(i).contains(reg)) writer = pc < conditional_until ? -1 : pc;
     if ((opcode_info(i.op).flags & kOpJump) == 0) continue;
     const std::int64_t target = jump_target(i, pc);
@@ -110,7 +110,7 @@ VariableName simple_name(const Prototype* p, std::int32_t pc, int reg) noexcept 
 }
 
 VariableName simple_origin(const Prototype* p, std::int32_t pc) noexcept {
-  const Instruction& i = p->code[pc];
+  const Instruction i = p->code[pc].decoded();
   switch (generic(i)) {
     case Opcode::kMove: return i.b < i.a ? simple_name(p, pc, i.b) : VariableName{};
     case Opcode::kGetUpvalue: return {"upvalue", upvalue_name(p, i.b)};
@@ -141,7 +141,7 @@ std::string_view key_name(const Prototype* p, std::int32_t pc, int reg) noexcept
 
 // As simple_origin, also for fields.
 VariableName origin(const Prototype* p, std::int32_t pc) noexcept {
-  const Instruction& i = p->code[pc];
+  const Instruction i = p->code[pc].decoded();
   switch (generic(i)) {
     case Opcode::kMove: return i.b < i.a ? register_name(p, pc, i.b) : VariableName{};
     case Opcode::kGetGlobal: return field_of(upvalue_name(p, i.b) == kEnvironment, string_constant(p, i.c));
@@ -227,7 +227,7 @@ VariableName register_name(const Prototype* p, std::int32_t pc, int reg) noexcep
 
 VariableName called_name(const Prototype* p, std::int32_t pc) noexcept {
   if (pc < 0 || static_cast<std::uint32_t>(pc) >= p->code.size) return {};
-  const Instruction& i = p->code[pc];
+  const Instruction i = p->code[pc].decoded();
   const Opcode op = generic(i);
   if (op == Opcode::kCall || op == Opcode::kTailCall) return register_name(p, pc, i.a);
   if (op == Opcode::kForInCall) return {"for iterator", "for iterator"};

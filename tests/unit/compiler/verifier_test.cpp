@@ -25,7 +25,9 @@ bool refused(Opcode op, Change change) {
   Heap heap(1);
   Prototype* main = compile(heap, kProgram);
   Instruction& changed = instruction(main, op);
+  changed = changed.decoded();
   change(changed);
+  changed = changed.encoded();
   return !compiler::verify(*main).is_valid;
 }
 
