@@ -20,6 +20,9 @@
 // natives test one word. Everything between two of them is atomic for other native threads.
 #include "vm/interpreter.h"
 
+#include <bit>
+#include <cstddef>
+
 #include "base/number.h"
 #include "bytecode/instruction.h"
 #include "value/heap.h"
@@ -128,6 +131,21 @@ BATON_ALWAYS_INLINE T* speculate(const Value* constants, unsigned guess, T* actu
   __asm__("" : "+r"(result));  // or the compiler, knowing them equal, takes `actual`
   if (BATON_UNLIKELY(guessed != actual)) *kept = result = actual;
   return result;
+}
+
+// Makes the frame that begins at `base` the running one, but for its pc, which is saved before anybody looks. Two fields
+// at a time: a processor may store only once per cycle.
+BATON_ALWAYS_INLINE void fill_frame(CallFrame* frame, Value* base, Value* top, const Value* constants, std::uint16_t flags,
+                                    int wanted, int arguments) noexcept {
+  static_assert(std::endian::native == std::endian::little && offsetof(CallFrame, wanted) == offsetof(CallFrame, flags) + 4 &&
+                offsetof(CallFrame, scratch) == offsetof(CallFrame, vararg_count) + 4);
+  const std::uint64_t state = static_cast<std::uint64_t>(static_cast<std::uint32_t>(wanted)) << 32 | flags;
+  const std::uint64_t count = static_cast<std::uint32_t>(arguments);
+  frame->base = base;
+  frame->top = top;
+  frame->constants = constants;
+  __builtin_memcpy(&frame->flags, &state, sizeof state);
+  __builtin_memcpy(&frame->vararg_count, &count, sizeof count);
 }
 
 // Whether a return from `frame` has nothing to do but to deliver results to the script function that called.
