@@ -37,6 +37,7 @@
 #include "compiler/compiler.h"
 #include "compiler/verifier.h"
 #include "value/string.h"
+#include "value/table_template.h"
 
 namespace baton::compiler {
 namespace {
@@ -78,7 +79,7 @@ class Writer {
     for (const std::uint8_t byte : {p.parameter_count, p.is_vararg, p.max_stack, p.needs_close}) number(byte);
     string(strip_ || p.source == parent_source ? nullptr : p.source);
     number(p.code.size);
-    for (const Instruction& instruction : p.code) code(instruction);
+    for (const Instruction& instruction : p.code) code(p, instruction);
     number(p.constants.size);
     for (const Value& value : p.constants) constant(value);
     number(p.upvalues.size);
@@ -102,9 +103,10 @@ class Writer {
     number(s == nullptr ? 0 : std::uint64_t{s->length} + 1);
     if (s != nullptr) out_.append(s->view());
   }
-  void code(Instruction instruction) {
+  void code(const Prototype& p, Instruction instruction) {
     const OpcodeInfo& base = opcode_info(opcode_info(instruction.op).base);
     instruction.op = opcode_info(instruction.op).base;
+    if (instruction.op == Opcode::kNewTable) instruction.u = table::array_slots_of(&p, instruction.u);
     if (has_c_and_d(base.form) && !keeps_d(instruction.op)) instruction.d = 0;
     instruction = instruction.decoded();
     out_.append(reinterpret_cast<const char*>(&instruction), sizeof instruction);

@@ -17,6 +17,7 @@
 
 #include "bytecode/instruction.h"
 #include "value/string.h"
+#include "value/table_template.h"
 
 namespace baton::compiler {
 namespace {
@@ -189,7 +190,7 @@ void Verifier::ranges() {
     case Opcode::kSetIntegerK: require(i.b >= 1, "an integer key below 1"); break;
     case Opcode::kSelf: registers(i.a, 2); break;
     case Opcode::kNewTable:
-      require(i.u / kMaxArrayHintPerInstruction <= size_, "more array items than the code can store");
+      require(i.u <= kNewTableSlots && i.u / kMaxArrayHintPerInstruction <= size_, "more array items than the code can store");
       break;
     case Opcode::kSetList: registers(i.a, i.b + 1u); break;
     case Opcode::kConcat:

@@ -384,6 +384,11 @@ inline std::size_t node_count(const Table* t) noexcept {
   return t->nodes == &table::kEmptyNode ? 0 : static_cast<std::size_t>(t->count) + 1;
 }
 
+// Whether a part of the table lies in the table's own cell: cells of objects and buffers never share a page.
+inline bool is_in_cell(const Table* t, const void* part) noexcept {
+  return (reinterpret_cast<std::uintptr_t>(t) ^ reinterpret_cast<std::uintptr_t>(part)) < kPageBytes;
+}
+
 // A node whose value is nil: its key may die.
 inline void bury_key(Node* node) noexcept {
   if ((static_cast<std::uint8_t>(node->key_tag) & kTagHeapBit) != 0) node->key_tag = Tag::kDeadKey;

@@ -23,6 +23,7 @@ Prototype* make(Heap& heap) {
   p->upvalues = {};
   p->lines = {};
   p->locals = {};
+  p->templates = {};
   return p;
 }
 

@@ -16,6 +16,7 @@
 namespace baton {
 
 class Heap;
+struct TableTemplate;
 
 struct UpvalueDescription {
   String* name;            // may be null (stripped)
@@ -55,6 +56,7 @@ struct Prototype : TracedObject {
   PrototypeArray<UpvalueDescription> upvalues;
   PrototypeArray<std::uint32_t> lines;  // line of each instruction; empty when stripped
   PrototypeArray<LocalDescription> locals;  // ordered by start_pc; empty when stripped
+  PrototypeArray<TableTemplate*> templates;  // of constructors that were executed (table_template.h)
 };
 
 namespace prototype {

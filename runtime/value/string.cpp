@@ -113,6 +113,24 @@ void Heap::Internals::unlink_short_string(String* s) noexcept {
 
 namespace {
 
+// Copies a short text without a call: words may overlap.
+inline void copy_short(char* to, const char* from, std::size_t bytes) noexcept {
+  if (bytes < sizeof(std::uint64_t)) {
+    if (bytes >= 4) {
+      std::memcpy(to, from, 4);
+      std::memcpy(to + bytes - 4, from + bytes - 4, 4);
+    } else if (bytes > 0) {
+      to[0] = from[0];
+      to[bytes / 2] = from[bytes / 2];
+      to[bytes - 1] = from[bytes - 1];
+    }
+    return;
+  }
+  const std::size_t last = bytes - sizeof(std::uint64_t);
+  for (std::size_t i = 0; i < last; i += sizeof(std::uint64_t)) std::memcpy(to + i, from + i, sizeof(std::uint64_t));
+  std::memcpy(to + last, from + last, sizeof(std::uint64_t));
+}
+
 String* add_short(Heap::Internals& h, std::string_view bytes, std::uint32_t hash) {
   InternTable& table = h.strings;
   if (BATON_UNLIKELY(table.old != nullptr)) {
@@ -123,13 +141,26 @@ String* add_short(Heap::Internals& h, std::string_view bytes, std::uint32_t hash
   auto* s = static_cast<String*>(h.allocate_cell(sizeof(String) + bytes.size() + 1, ObjectKind::kShortString));
   s->hash = hash;
   s->length = bytes.size();
-  if (!bytes.empty()) std::memcpy(s->mutable_data(), bytes.data(), bytes.size());
+  copy_short(s->mutable_data(), bytes.data(), bytes.size());
   s->mutable_data()[bytes.size()] = '\0';
   String** chain = chain_of(table, hash);
   s->next = *chain;
   *chain = s;
   ++table.count;
   return s;
+}
+
+// Whether two short texts of one length are equal. Words may overlap instead of being cut.
+inline bool same_bytes(const char* a, const char* b, std::size_t bytes) noexcept {
+  if (bytes < sizeof(std::uint64_t)) {
+    if (bytes >= 4) return hash::load_half(a) == hash::load_half(b) && hash::load_half(a + bytes - 4) == hash::load_half(b + bytes - 4);
+    return bytes == 0 || (a[0] == b[0] && a[bytes / 2] == b[bytes / 2] && a[bytes - 1] == b[bytes - 1]);
+  }
+  for (std::size_t i = 0; i < bytes - sizeof(std::uint64_t); i += sizeof(std::uint64_t)) {
+    if (hash::load_word(a + i) != hash::load_word(b + i)) return false;
+  }
+  const std::size_t last = bytes - sizeof(std::uint64_t);
+  return hash::load_word(a + last) == hash::load_word(b + last);
 }
 
 String* make_long(Heap::Internals& h, std::size_t length) {
@@ -156,7 +187,7 @@ String* make(Heap& heap, std::string_view bytes) {
   const std::uint32_t hash = hash_of(bytes, h.seed);
   for (String* s = *chain_of(h.strings, hash); s != nullptr; s = s->next) {
     if (s->hash != hash || s->length != bytes.size()) continue;
-    if (!bytes.empty() && std::memcmp(s->data(), bytes.data(), bytes.size()) != 0) continue;
+    if (BATON_UNLIKELY(!same_bytes(s->data(), bytes.data(), bytes.size()))) continue;
     if (BATON_UNLIKELY(h.is_dead(s))) s->mark ^= kMarkWhite0 | kMarkWhite1;
     return s;
   }

@@ -20,6 +20,7 @@
 #include <algorithm>
 
 #include "value/heap_internals.h"
+#include "value/table_template.h"
 
 namespace baton {
 
@@ -40,6 +41,8 @@ void Heap::Internals::free_prototype(Prototype* p) noexcept {
   free_buffer(p->upvalues.items, p->upvalues.size * sizeof(UpvalueDescription));
   free_buffer(p->lines.items, p->lines.size * sizeof(std::uint32_t));
   free_buffer(p->locals.items, p->locals.size * sizeof(LocalDescription));
+  for (TableTemplate* t : p->templates) free_buffer(t, TableTemplate::bytes(t->cell_bytes));
+  free_buffer(p->templates.items, p->templates.size * sizeof(TableTemplate*));
 }
 
 void Heap::Internals::free_coroutine(Coroutine* co) noexcept {
@@ -64,8 +67,8 @@ void Heap::Internals::free_contents(Object* object) noexcept {
       return;
     case ObjectKind::kTable: {
       Table* t = static_cast<Table*>(object);
-      if (t->array_size != 0) free_buffer(t->array, t->array_size * sizeof(Value));
-      if (t->nodes != &table::kEmptyNode) free_buffer(t->nodes, node_count(t) * sizeof(Node));
+      if (t->array_size != 0 && !is_in_cell(t, t->array)) free_buffer(t->array, t->array_size * sizeof(Value));
+      if (t->nodes != &table::kEmptyNode && !is_in_cell(t, t->nodes)) free_buffer(t->nodes, node_count(t) * sizeof(Node));
       return;
     }
     case ObjectKind::kUpvalue: {

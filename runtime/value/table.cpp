@@ -16,6 +16,9 @@
 // a full array, is recognised without counting the nodes' keys: if all slots of the array are in use,
 // doubling keeps the rule; keys beyond the old end are then moved over from the nodes.
 //
+// Parts that a table gets when it is made, up to kMaxPartsInCell, lie behind it in its own cell: one allocation, and
+// nothing to free when it dies. A part that grows moves to a buffer; what it leaves goes with the table.
+//
 // Removal assigns nil and keeps the node: a traversal that stands on it finds its way (`next`), and
 // the chain stays whole. The node's key may be collected, in which case it becomes Tag::kDeadKey with
 // the old address, to which nothing but `next` compares. Such nodes vanish at the next rehash.
@@ -46,6 +49,7 @@ namespace {
 constexpr std::uint32_t kMaxNodesLog2 = 30;
 constexpr std::uint32_t kMaxArraySlots = 1u << 30;
 constexpr std::uint32_t kFirstArraySlots = 4;
+constexpr std::size_t kMaxPartsInCell = 512;
 
 std::uint32_t pointer_position(std::uint64_t bits, std::uint32_t mask) noexcept {
   return static_cast<std::uint32_t>(((bits >> 3) * hash::kFactor3) >> 32) & mask;
@@ -188,8 +192,22 @@ Node* make_nodes(Heap& heap, std::size_t nodes) {
   return static_cast<Node*>(memory);
 }
 
-void free_nodes(Heap& heap, Node* nodes, std::size_t count) noexcept {
-  if (nodes != &kEmptyNode) heap.free_buffer(nodes, nodes_bytes(count));
+void free_nodes(Heap& heap, const Table* t, Node* nodes, std::size_t count) noexcept {
+  if (nodes != &kEmptyNode && !is_in_cell(t, nodes)) heap.free_buffer(nodes, nodes_bytes(count));
+}
+
+void free_array(Heap& heap, const Table* t, Value* array, std::size_t slots) noexcept {
+  if (slots != 0 && !is_in_cell(t, array)) heap.free_buffer(array, array_bytes(slots));
+}
+
+// A buffer of `slots` that starts with the present array, which is gone then. Raises: kMemory.
+Value* longer_array(Heap& heap, const Table* t, std::uint32_t slots) {
+  if (t->array_size != 0 && !is_in_cell(t, t->array)) {
+    return static_cast<Value*>(heap.resize_buffer(t->array, array_bytes(t->array_size), array_bytes(slots)));
+  }
+  void* array = heap.allocate_buffer(array_bytes(slots));
+  if (t->array_size != 0) std::memcpy(array, static_cast<void*>(t->array), array_bytes(t->array_size));
+  return static_cast<Value*>(array);
 }
 
 void install_nodes(Table* t, Node* nodes, std::size_t count) noexcept {
@@ -207,9 +225,7 @@ std::size_t nodes_for(std::uint64_t entries) {
 // Enlarges the array part to `slots`; keys that now belong there are still in the nodes.
 void extend_array(Heap& heap, Table* t, std::uint32_t slots) {
   if (slots > kMaxArraySlots) raise(ErrorId::kTableOverflow);
-  void* array = t->array_size == 0 ? heap.allocate_buffer(array_bytes(slots))
-                                   : heap.resize_buffer(t->array, array_bytes(t->array_size), array_bytes(slots));
-  t->array = static_cast<Value*>(array);
+  t->array = longer_array(heap, t, slots);
   for (std::uint32_t i = t->array_size; i < slots; ++i) t->array[i].tag = Tag::kNil;
   t->array_size = slots;
   heap.internals().table_rebuilt(t);
@@ -245,7 +261,7 @@ void rebuild(Heap& heap, Table* t, std::uint32_t array_slots, std::size_t nodes)
       for (std::uint32_t i = 0; i < array_slots; ++i) t->array[i] = old_array[i];
     }
   } catch (const ScriptError&) {
-    free_nodes(heap, fresh, nodes);
+    free_nodes(heap, t, fresh, nodes);
     throw;
   }
   Node* const old_nodes = t->nodes;
@@ -259,7 +275,7 @@ void rebuild(Heap& heap, Table* t, std::uint32_t array_slots, std::size_t nodes)
     fill_node(claim_node(heap, t, key), key, old_array[i]);
   }
   if (array_slots < old_slots) {
-    heap.free_buffer(old_array, array_bytes(old_slots));
+    free_array(heap, t, old_array, old_slots);
     if (array_slots == 0) t->array = nullptr;
   }
   for (std::size_t i = old_count; i-- > 0;) {
@@ -272,7 +288,7 @@ void rebuild(Heap& heap, Table* t, std::uint32_t array_slots, std::size_t nodes)
       fill_node(claim_node(heap, t, key), key, node.value());
     }
   }
-  free_nodes(heap, old_nodes, old_count);
+  free_nodes(heap, t, old_nodes, old_count);
   heap.internals().table_rebuilt(t);
 }
 
@@ -378,8 +394,27 @@ bool is_bad_key(const Value& key) noexcept {
 // ---------------------------------------------------------------------------------------------------------------------
 // Making
 
+namespace {
+
+// Gives a fresh table its parts in the cell behind it.
+void place_parts(Table* t, std::uint32_t array_slots, std::size_t nodes) noexcept {
+  Value* array = reinterpret_cast<Value*>(t + 1);
+  if (array_slots != 0) t->array = array;
+  t->array_size = array_slots;
+  for (std::uint32_t i = 0; i < array_slots; ++i) array[i].tag = Tag::kNil;
+  if (nodes == 0) return;
+  void* behind = array + array_slots;
+  std::memset(behind, 0, nodes_bytes(nodes));
+  install_nodes(t, static_cast<Node*>(behind), nodes);
+}
+
+}  // namespace
+
 Table* make(Heap& heap, std::uint32_t array_slots, std::uint32_t hash_entries) {
-  auto* t = static_cast<Table*>(heap.internals().allocate_cell(sizeof(Table), ObjectKind::kTable));
+  const std::size_t nodes = nodes_for(hash_entries);
+  const std::size_t parts = array_bytes(array_slots) + nodes_bytes(nodes);
+  const std::size_t inside = parts <= kMaxPartsInCell ? parts : 0;
+  auto* t = static_cast<Table*>(heap.internals().allocate_cell(sizeof(Table) + inside, ObjectKind::kTable));
   t->flags = 0xFF;  // nothing is in it, so no metamethod
   t->count = 0;
   t->array_size = 0;
@@ -389,11 +424,12 @@ Table* make(Heap& heap, std::uint32_t array_slots, std::uint32_t hash_entries) {
   t->metatable = nullptr;
   t->last_free = 0;
   t->mode = 0;
-  if (array_slots != 0) extend_array(heap, t, array_slots);
-  if (hash_entries != 0) {
-    const std::size_t nodes = nodes_for(hash_entries);
-    install_nodes(t, make_nodes(heap, nodes), nodes);
+  if (inside == parts) {
+    place_parts(t, array_slots, nodes);
+    return t;
   }
+  if (array_slots != 0) extend_array(heap, t, array_slots);
+  if (nodes != 0) install_nodes(t, make_nodes(heap, nodes), nodes);
   return t;
 }
 
@@ -409,9 +445,9 @@ void resize(Heap& heap, Table* t, std::uint32_t array_slots, std::uint32_t hash_
 }
 
 std::size_t bytes(const Table* t) noexcept {
-  std::size_t sum = sizeof(Table);
-  if (t->array_size != 0) sum += buffer_bytes(array_bytes(t->array_size));
-  if (node_count(t) != 0) sum += buffer_bytes(nodes_bytes(node_count(t)));
+  std::size_t sum = kSizeClasses.bytes[t->size_class];
+  if (t->array_size != 0 && !is_in_cell(t, t->array)) sum += buffer_bytes(array_bytes(t->array_size));
+  if (node_count(t) != 0 && !is_in_cell(t, t->nodes)) sum += buffer_bytes(nodes_bytes(node_count(t)));
   return sum;
 }
 
@@ -452,9 +488,12 @@ void insert(Heap& heap, Table* t, const Value& key, const Value* slot, const Val
   } else {
     if (BATON_UNLIKELY(is_bad_key(key))) raise_bad_key(key);
     if (value.is_nil()) return;
-    const Value kept = canonical(normalised(key));
-    insert_new(heap, t, kept, value);
-    heap.barrier_back(t, kept);
+    if (key.is_float() || key.is_boolean()) {
+      insert_new(heap, t, canonical(normalised(key)), value);
+    } else {
+      insert_new(heap, t, key, value);
+      heap.barrier_back(t, key);
+    }
   }
   t->flags = 0;
   heap.barrier_back(t, value);

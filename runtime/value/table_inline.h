@@ -10,10 +10,15 @@
 
 namespace baton::table {
 
-// The main position of an integer: the high half of a multiplicative hash, so that multiples of
-// powers of two spread as well as sequences do.
+// The main position of an integer among 2^k nodes. Keys that follow each other stand beside each other, so that sequences
+// meet no collision and use whole cache lines; each further block of 2^k keys is shifted by one more place, which separates
+// multiples of powers of two; the high half of a product does the same for keys far apart.
 inline std::uint32_t integer_position(std::int64_t key, std::uint32_t mask) noexcept {
-  return static_cast<std::uint32_t>((static_cast<std::uint64_t>(key) * hash::kFactor3) >> 32) & mask;
+  __extension__ using Wide = unsigned __int128;
+  const int half = 31 ^ __builtin_clz(mask | 1);
+  const std::uint64_t block = static_cast<std::uint64_t>(key) >> half >> 1;
+  const auto far = static_cast<std::uint64_t>((static_cast<Wide>(block) * 0x9E3779B97F4A7C15u) >> 72);
+  return static_cast<std::uint32_t>(static_cast<std::uint64_t>(key) + block + far) & mask;
 }
 
 // The value of an integer key outside the array part. Raises: nothing.

@@ -27,51 +27,60 @@ constexpr int kLongestRun = 24;  // operands joined by one copy; longer chains a
 
 bool has_text(const Value& v) noexcept { return v.is_string() || v.is_number(); }
 
-// The texts of one run, collected from the right.
+// Copies a text in whole words: it may read and write up to seven bytes too many, which strings and the buffers here have.
+inline char* copy_words(char* to, const char* from, std::size_t bytes) noexcept {
+  for (std::size_t i = 0; i < bytes; i += sizeof(std::uint64_t)) std::memcpy(to + i, from + i, sizeof(std::uint64_t));
+  return to + bytes;
+}
+
+// The texts of one run, collected from the right. Its arrays are written as far as they are used.
 class Run {
  public:
+  Run() noexcept {}  // NOLINT: leaves the arrays as they are
   bool is_full() const noexcept { return count_ == kLongestRun; }
 
   void prepend(const Value& v) {
-    std::string_view text;
-    if (v.is_string()) {
-      text = v.string()->view();
+    Text& text = texts_[count_];
+    if (BATON_LIKELY(v.is_string())) {
+      text = {v.string()->data(), v.string()->length};
+      if (text.size != 0) only_ = v.string();
     } else {
       char* buffer = numbers_[count_];
       text = {buffer, v.is_integer() ? number::to_text(v.integer, buffer) : number::to_text(v.number, buffer)};
+      only_ = nullptr;
     }
-    if (text.size() > kMaxStringBytes - size_) raise(ErrorId::kStringTooLong);
-    size_ += text.size();
-    if (!text.empty()) only_ = v;
-    filled_ += text.empty() ? 0 : 1;
-    texts_[count_++] = text;
+    if (BATON_UNLIKELY(text.size > kMaxStringBytes - size_)) raise(ErrorId::kStringTooLong);
+    size_ += text.size;
+    ++count_;
   }
 
   String* join(Heap& heap) const {
-    if (filled_ == 1 && only_.is_string()) return only_.string();
+    if (only_ != nullptr && only_->length == size_) return only_;
     if (size_ <= kShortStringMax) {
-      char bytes[kShortStringMax];
-      copy_to(bytes);
+      char bytes[kShortStringMax + sizeof(std::uint64_t)];
+      char* out = bytes;
+      for (int i = count_ - 1; i >= 0; --i) out = copy_words(out, texts_[i].data, texts_[i].size);
       return string::make(heap, {bytes, size_});
     }
     String* s = string::make_uninitialised(heap, size_);
-    copy_to(s->mutable_data());
+    char* out = s->mutable_data();
+    for (int i = count_ - 1; i >= 0; --i) {
+      std::memcpy(out, texts_[i].data, texts_[i].size);
+      out += texts_[i].size;
+    }
     return s;
   }
 
  private:
-  void copy_to(char* out) const noexcept {
-    for (int i = count_ - 1; i >= 0; --i) {
-      std::memcpy(out, texts_[i].data(), texts_[i].size());
-      out += texts_[i].size();
-    }
-  }
+  struct Text {
+    const char* data;
+    std::size_t size;
+  };
 
   std::size_t size_ = 0;
   int count_ = 0;
-  int filled_ = 0;  // texts that are not empty
-  Value only_;      // the last of them: the result, if it is the only one and a string
-  std::string_view texts_[kLongestRun];
+  String* only_ = nullptr;  // the last operand that is not empty, if it is a string: the result, if it is the only one
+  Text texts_[kLongestRun];
   char numbers_[kLongestRun][number::kTextBytes];
 };
 

@@ -27,6 +27,7 @@
 #include "bytecode/instruction.h"
 #include "value/heap.h"
 #include "value/table.h"
+#include "value/table_template.h"
 #include "vm/native.h"
 #include "vm/slow_paths.h"
 
@@ -61,7 +62,7 @@ inline std::uint64_t fetch(const Instruction* pc) noexcept {
 // bits of the key's hash, which lead to its main position in tables of every size, or the node where
 // the instruction found a key that was not at its main position. It changes only when that helps, so
 // an instruction that meets tables of different shapes does not write to the code all the time.
-BATON_ALWAYS_INLINE Value* find_field(Table* t, const String* key, const Instruction* pc, unsigned hint) noexcept {
+BATON_ALWAYS_INLINE Value* find_field_place(Table* t, const String* key, const Instruction* pc, unsigned hint) noexcept {
   Node* node = &t->nodes[hint & t->node_mask()];
   if (BATON_UNLIKELY(node->key_bits != reinterpret_cast<std::uint64_t>(key) || node->key_tag != Tag::kShortString)) {
     Node* main = &t->nodes[key->hash & t->node_mask()];
@@ -72,7 +73,12 @@ BATON_ALWAYS_INLINE Value* find_field(Table* t, const String* key, const Instruc
     const unsigned better = node == main ? key->hash & 0xFFFF : static_cast<unsigned>(node - t->nodes) & 0xFFFF;
     if (hint == 0 || node != main) const_cast<Instruction*>(pc)[-1].d = static_cast<std::uint16_t>(better);
   }
-  return BATON_LIKELY(!node->value().is_nil()) ? &node->value() : nullptr;
+  return &node->value();
+}
+
+BATON_ALWAYS_INLINE Value* find_field(Table* t, const String* key, const Instruction* pc, unsigned hint) noexcept {
+  Value* place = find_field_place(t, key, pc, hint);
+  return BATON_LIKELY(place != nullptr && !place->is_nil()) ? place : nullptr;
 }
 
 // The slot of `key` in `t`, or null: the search of find_field without a hint.
@@ -105,9 +111,13 @@ inline bool needs_no_barrier(const Object* owner, const Value& value) noexcept {
   return BATON_LIKELY(!owner->is_black()) || !value.is_heap();
 }
 
-// Whether `slot` is one of the array part, where a nil may be overwritten in place.
-inline bool is_array_slot(const Table* t, const Value* slot) noexcept {
-  return static_cast<std::size_t>(slot - t->array) < t->array_size && t->array != nullptr;
+// Whether a value may be stored into `slot`, which is where a getter found a key of `t`: it has a value, or it is the key's
+// own place and no metamethod could be asked. Such a place gets its first value here, so that absences are forgotten.
+BATON_ALWAYS_INLINE bool may_store(Table* t, const Value* slot) noexcept {
+  if (BATON_LIKELY(!slot->is_nil())) return true;
+  if (slot == &table::kAbsent || t->metatable != nullptr || t->mode != 0) return false;
+  t->flags = 0;
+  return true;
 }
 
 // Equality with a constant where one of the two is a float or a long string.

@@ -4,6 +4,7 @@
 
 #include "base/number.h"
 #include "value/table.h"
+#include "value/table_template.h"
 #include "vm/close.h"
 #include "vm/debug_hooks.h"
 #include "vm/native.h"
@@ -78,7 +79,8 @@ Next set(ThreadState& thread, const Value& object, const Value& key, const Value
       const Value* slot = table::get(t, key);
       method = slot->is_nil() ? &cached_metamethod(thread.shared, t->metatable, Metamethod::kNewIndex) : &table::kAbsent;
       if (method->is_nil()) {
-        table::set(thread.heap(), t, key, value);
+        if (slot->is_nil()) table::insert(thread.heap(), t, key, slot, value);
+        else table::set(thread.heap(), t, key, value);
         return Next::kContinue;
       }
     } else {
@@ -276,9 +278,55 @@ void set_list(ThreadState& thread, int a, int count, std::uint32_t start) {
   t->length_hint = start + static_cast<std::uint32_t>(count);  // so that #{nil, 2} is 2, as scripts have come to expect
 }
 
-void new_table(ThreadState& thread, int destination, std::uint32_t array_slots, std::uint32_t hash_entries) {
-  Table* t = table::make(thread.heap(), array_slots, hash_entries);
-  thread.current->frame->base[destination] = Value::of(t);
+namespace {
+
+constexpr std::uint32_t kMaxTemplateKeys = 16;
+constexpr std::uint32_t kLookAhead = 256;  // instructions behind a NewTable among which its stores are sought
+
+// The names of the fields that the constructor which starts behind `pc` gives its table. A name too many does no harm.
+std::uint32_t constructor_keys(const Prototype* p, const Instruction* pc, int table, std::uint32_t wanted, String** keys) {
+  const Instruction* const end = p->code.end() - pc > kLookAhead ? pc + kLookAhead : p->code.end();
+  std::uint32_t count = 0;
+  for (std::uint32_t stores = 0; pc < end && stores < wanted; ++pc) {
+    if (pc->a != table) continue;
+    const Opcode base = opcode_info(pc->op).base;
+    if (base == Opcode::kNewTable) break;
+    if (base == Opcode::kSetTable || base == Opcode::kSetTableK || base == Opcode::kSetInteger || base == Opcode::kSetIntegerK) ++stores;
+    if (base != Opcode::kSetField && base != Opcode::kSetFieldK) continue;
+    ++stores;
+    const Value& key = p->constants[pc->b];
+    if (key.tag == Tag::kShortString) keys[count++] = key.string();
+  }
+  return count;
+}
+
+// What a NewTable that is executed again becomes: one with a template, if that is possible.
+std::uint32_t with_template(Heap& heap, Prototype* p, const Instruction* pc, int table, std::uint32_t slots, std::uint32_t entries) {
+  String* keys[kMaxTemplateKeys];
+  if (entries > kMaxTemplateKeys) return slots | kNewTableNever;
+  const std::uint32_t count = constructor_keys(p, pc, table, entries, keys);
+  const std::int32_t index = count == 0 ? -1 : table::add_template(heap, p, slots, entries, keys, count);
+  return index < 0 ? slots | kNewTableNever : static_cast<std::uint32_t>(index) | kNewTableTemplate;
+}
+
+}  // namespace
+
+void new_table(ThreadState& thread, const Instruction* pc, int destination, std::uint32_t slots, std::uint32_t entries) {
+  Heap& heap = thread.heap();
+  Value* base = thread.current->frame->base;
+  if (entries != 0) {
+    Prototype* p = base[-1].closure()->prototype;
+    std::uint32_t& operand = const_cast<Instruction*>(pc)[-1].u;
+    if (slots <= kNewTableSlots) operand |= kNewTableSeen;
+    else if ((slots & kNewTableNever) == kNewTableSeen) operand = with_template(heap, p, pc, destination, slots & kNewTableSlots, entries);
+    slots = table::array_slots_of(p, operand);
+  }
+  base[destination] = Value::of(table::make(heap, slots, entries));
+}
+
+void new_table_from(ThreadState& thread, int destination, std::uint32_t index) {
+  Value* base = thread.current->frame->base;
+  base[destination] = Value::of(table::make_from(thread.heap(), base[-1].closure()->prototype->templates[index]));
 }
 
 void make_closure(ThreadState& thread, int destination, std::uint32_t index) {

@@ -34,7 +34,10 @@ bool prepare_for(ThreadState& thread, int a);
 bool step_float_for(Value* a) noexcept;
 // R[a][start+i] = R[a+i]; `count` < 0: up to the open results.
 void set_list(ThreadState& thread, int a, int count, std::uint32_t start);
-void new_table(ThreadState& thread, int destination, std::uint32_t array_slots, std::uint32_t hash_entries);
+// NewTable; `pc` is behind the instruction, whose operand u notes that it was executed and, the second time, its template.
+void new_table(ThreadState& thread, const Instruction* pc, int destination, std::uint32_t slots, std::uint32_t entries);
+// NewTable by template `index` of the running function.
+void new_table_from(ThreadState& thread, int destination, std::uint32_t index);
 void make_closure(ThreadState& thread, int destination, std::uint32_t index);
 // The frame moves behind its extra arguments (frames.cpp).
 void prepare_varargs(ThreadState& thread);
