@@ -5,7 +5,6 @@
 #include "all_modules.h"
 #include "vm/call.h"
 #include "vm/native.h"
-#include "vm/traceback.h"
 
 namespace baton::stdlib {
 namespace {
@@ -34,24 +33,12 @@ int coroutine_resume(NativeCall& call) {
   return results + 1;
 }
 
-// An error that leaves a wrapped coroutine: its pending variables are closed, a string gets the caller's position in front.
-int wrap_failure(NativeCall& call, Coroutine* co, bool refused) {
-  Value error = call.slot(call.size());
-  if (!refused && co->status == CoroutineStatus::kDead && vm::close_coroutine(call.thread(), co) == Status::kError) {
-    error = call.thread().pending;
-  }
-  if (!error.is_string()) return call.fail(error);
-  std::string text = vm::where(call.thread(), 1);
-  text.append(error.string()->view());
-  return call.fail(Value::of(string::make(call.heap(), text)));
-}
-
 int wrap_step(NativeCall& call) {
   Coroutine* co = call.upvalue(1).coroutine();
   int results = 0;
   vm::ResumeResult how = vm::resume(call.thread(), co, call.count(), &results);
   if (how == vm::ResumeResult::kYielded || how == vm::ResumeResult::kReturned) return results;
-  return wrap_failure(call, co, how == vm::ResumeResult::kRefused);
+  return call.fail(vm::wrap_error(call.thread(), co, how == vm::ResumeResult::kRefused));
 }
 
 const NativeInfo kWrapStep = {"wrap", "step(...)",

@@ -1,7 +1,7 @@
 // How coroutines get onto machine stacks.
 //
 // A resume or a yield is one switch between two Fibers, and nothing else: statuses, values and the running coroutine are
-// vm's affair. The first switch to a coroutine takes a stack from the pool, writes the record to its top, and enters
+// vm's affair. The first resume of a coroutine takes a stack from the pool, writes the record to its top, and enters
 // `run_coroutine` below it:
 //
 //     top   +---------------------+
@@ -49,6 +49,10 @@ Departure run_coroutine(FiberContext& self, Arrival) noexcept {
   Fiber& fiber = reinterpret_cast<Fiber&>(self);
   vm::coroutine_main(fiber.owner->state());
   return {&fiber_of(fiber.coroutine->resumer)->context, &fiber};
+}
+
+__attribute__((noinline)) void release_ended(ThreadState& thread, const Arrival& arrival) noexcept {
+  group_of(thread.shared).fibers().release(static_cast<Fiber*>(arrival.message));
 }
 
 void release_from_sweep(void* context, Coroutine* co) {
@@ -108,15 +112,13 @@ void Fibers::tidy() noexcept {
   pool_.tidy(kSlabsMeasuredPerCycle);
 }
 
+void start_fiber(ThreadState& thread, Coroutine* co) {
+  group_of(thread.shared).fibers().start(native_thread_of(thread), co, run_coroutine);
+}
+
 void switch_coroutines(ThreadState& thread, Coroutine* from, Coroutine* to) {
-  Fiber* target = fiber_of(to);
-  if (target == nullptr) {
-    target = group_of(thread.shared).fibers().start(native_thread_of(thread), to, run_coroutine);
-  }
-  const Arrival arrival = switch_to_inline(fiber_of(from)->context, target->context, nullptr);
-  if (arrival.message != nullptr) {
-    group_of(thread.shared).fibers().release(static_cast<Fiber*>(arrival.message));
-  }
+  const Arrival arrival = switch_to_inline(fiber_of(from)->context, fiber_of(to)->context, nullptr);
+  if (BATON_UNLIKELY(arrival.message != nullptr)) release_ended(thread, arrival);
 }
 
 void drop_fiber(ThreadState& thread, Coroutine* co) noexcept {

@@ -63,6 +63,9 @@ class Fibers final : RootVisitor {
   bool tidy_due_ = false;
 };
 
+// SharedState::start_fiber.
+void start_fiber(ThreadState& thread, Coroutine* co);
+
 // SharedState::switch_to.
 void switch_coroutines(ThreadState& thread, Coroutine* from, Coroutine* to);
 

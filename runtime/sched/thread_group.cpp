@@ -77,6 +77,7 @@ Coroutine* make_root(ThreadState& thread) {
 
 ThreadGroup::ThreadGroup(SharedState& shared, std::string_view name) : shared_(shared), fibers_(shared.heap) {
   shared.sched = this;
+  shared.start_fiber = start_fiber;
   shared.switch_to = switch_coroutines;
   shared.drop_fiber = drop_fiber;
   shared.run_root_now = [](ThreadState& thread) { scheduler_of(thread).run_root_now(thread); };

@@ -42,7 +42,8 @@ struct Closure : TracedObject {  // `count`: number of upvalues
 // A host function. vm/native.h states the contract of `NativeFunction`.
 using NativeFunction = int (*)(NativeCall& call);
 
-// Natives that the interpreter knows by identity and executes without a machine frame.
+// Natives that the interpreter knows by identity and executes without a machine frame where nothing unusual is asked
+// (handlers/native.inc); in all other cases their function runs.
 enum class Intrinsic : std::uint8_t {
   kNone = 0,
   kPcall,
@@ -58,7 +59,9 @@ enum class Intrinsic : std::uint8_t {
   kType,
   kRawGet,
   kRawEqual,
+  kRawLen,
   kMathFloor,
+  kMathSqrt,
   kStringByte,
 };
 

@@ -594,20 +594,17 @@ std::uint64_t length(Table* t) noexcept {
 // ---------------------------------------------------------------------------------------------------------------------
 // Traversal
 
-namespace {
-
-// The position behind `key` in traversal order. Raises: kInvalidNextKey.
-std::uint64_t position_behind(const Table* t, const Value& original) {
-  if (original.is_nil()) return 0;
+bool find_position(const Table* t, const Value& original, std::uint64_t& position) noexcept {
+  position = 0;
+  if (original.is_nil()) return true;
   const Value key = normalised(original);
-  if (key.is_integer() && is_array_index(t, key.integer)) return static_cast<std::uint64_t>(key.integer);
+  position = static_cast<std::uint64_t>(key.integer);
+  if (key.is_integer() && is_array_index(t, key.integer)) return true;
   const Node* node = find_node(t, key);
   if (node == nullptr && key.is_heap()) node = find_by_bits(t, key, Tag::kDeadKey);
-  if (node == nullptr) raise(ErrorId::kInvalidNextKey);
-  return t->array_size + static_cast<std::uint64_t>(node - t->nodes) + 1;
+  position = t->array_size + static_cast<std::uint64_t>(node - t->nodes) + 1;
+  return node != nullptr;
 }
-
-}  // namespace
 
 bool next_at(const Table* t, std::uint64_t& position, Value& key, Value& value) noexcept {
   for (; position < t->array_size; ++position) {
@@ -630,7 +627,8 @@ bool next_at(const Table* t, std::uint64_t& position, Value& key, Value& value) 
 }
 
 bool next(const Table* t, Value& key, Value& value) {
-  std::uint64_t position = position_behind(t, key);
+  std::uint64_t position;
+  if (!find_position(t, key, position)) raise(ErrorId::kInvalidNextKey);
   return next_at(t, position, key, value);
 }
 

@@ -88,6 +88,10 @@ std::uint64_t length(Table* t) noexcept;
 // Raises: kInvalidNextKey if key is not in the table.
 bool next(const Table* t, Value& key, Value& value);
 
+// The position (see next_at) of the entry behind `key` in traversal order. Returns false if `key` is not in the table.
+// Raises: nothing.
+bool find_position(const Table* t, const Value& key, std::uint64_t& position) noexcept;
+
 // Iteration by position, for natives and the VM: `position` starts at 0 and is advanced past the
 // returned entry. Returns false at the end. Raises: nothing. Safe if the table changes in between
 // (entries may be skipped or repeated).

@@ -38,6 +38,11 @@ enum class ResumeResult : std::uint8_t { kYielded, kReturned, kFailed, kRefused 
 // Raises: kStackOverflow, kMemory, ForcedUnwind, a cancellation.
 ResumeResult resume(ThreadState& thread, Coroutine* co, int arguments, int* count);
 
+// The error of a function of coroutine.wrap whose coroutine did not come back well; resume left its value on top. The pending
+// variables of a coroutine that died are closed, a string gets the position of the function's caller. Raises: kMemory,
+// kStackOverflow. `refused`: the coroutine was not resumed.
+Value wrap_error(ThreadState& thread, Coroutine* co, bool refused);
+
 // Suspends the running coroutine; its last `values` values travel to the resumer. Returns, when
 // resumed again, the number of values that the resumer passed (the last ones of the stack).
 // Raises: "attempt to yield from outside a coroutine", ForcedUnwind.

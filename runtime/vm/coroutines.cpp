@@ -12,18 +12,19 @@
 // pending, a fresh fiber runs their __close in order (`closing` set; they cannot yield). A coroutine
 // found dead by the collector gets the same unwind, by its own thread, but closes nothing.
 //
+// A script's own resume or yield is executed by the interpreter (coroutines.h); everybody else's here.
+//
 // C levels: `nesting` counts them along the whole chain of resumes; nesting_base is the resumers'
 // part, so a coroutine resumed from another depth keeps its own.
-#include <new>
-#include <utility>
-
 #include "value/closure.h"
 #include "vm/call.h"
 #include "vm/close.h"
+#include "vm/coroutines.h"
 #include "vm/debug_hooks.h"
 #include "vm/native.h"
 #include "vm/operations.h"
 #include "vm/run.h"
+#include "vm/traceback.h"
 
 namespace baton::vm {
 namespace {
@@ -34,23 +35,6 @@ void move_values(Coroutine* from, Coroutine* to, int count) noexcept {
   for (int i = 0; i < count; ++i) to->top[i] = source[i];
   from->top -= count;
   to->top += count;
-}
-
-// Makes `to` the running coroutine of the thread and switches to its machine stack.
-void transfer(ThreadState& thread, Coroutine* from, Coroutine* to) {
-  to->status = CoroutineStatus::kRunning;
-  thread.current = to;
-  coroutine::note_run(thread.heap(), to);
-  update_dispatch(thread);
-  thread.shared.switch_to(thread, from, to);
-}
-
-// What a coroutine must do after somebody switched back to it.
-void arrive(ThreadState& thread, Coroutine* co) {
-  thread.current = co;
-  co->status = CoroutineStatus::kRunning;
-  coroutine::note_run(thread.heap(), co);
-  update_dispatch(thread);
 }
 
 // Why `co` cannot be resumed, or null.
@@ -70,43 +54,15 @@ ResumeResult refuse(ThreadState& thread, int arguments, int* count, std::string_
   return ResumeResult::kRefused;
 }
 
-// Switches to `co` and comes back when it yields or ends.
+// Switches to `co`, on a fresh machine stack if it has none, and comes back when it yields or ends. Raises: kMemory.
 void run_coroutine(ThreadState& thread, Coroutine* co) {
-  Coroutine* from = thread.current;
-  co->thread = &thread;
-  co->resumer = from;
-  const std::int32_t own = co->nesting - co->nesting_base;
-  co->nesting_base = from->nesting + 1;
-  co->nesting = co->nesting_base + own;
-  from->status = CoroutineStatus::kNormal;
-  const int handlers = std::exchange(thread.handler_depth, 0);  // a message handler in `co` may yield, and never go on
-  try {
-    transfer(thread, from, co);
-  } catch (...) {  // no machine stack: nothing has happened yet
-    co->status = CoroutineStatus::kSuspended;
-    co->resumer = nullptr;
-    thread.handler_depth = handlers;
-    arrive(thread, from);
-    throw;
-  }
-  thread.handler_depth = handlers;
-  co->resumer = nullptr;
-  arrive(thread, from);
+  if (co->fiber == nullptr) thread.shared.start_fiber(thread, co);
+  switch_into(thread, thread.current, co);
 }
 
-}  // namespace
-
-ResumeResult resume(ThreadState& thread, Coroutine* co, int arguments, int* count) {
+// Pushes what `co` yielded, returned or raised on the running coroutine that resumed it.
+ResumeResult take_results(ThreadState& thread, Coroutine* co, int* count) {
   Coroutine* from = thread.current;
-  if (const char* message = refusal(thread, co)) return refuse(thread, arguments, count, message);
-  if (co->thread != nullptr && co->thread != &thread) {
-    return refuse(thread, arguments, count, "cannot resume a coroutine of native thread '" + co->thread->name + "'");
-  }
-  coroutine::note_run(thread.heap(), co);
-  coroutine::check_stack(thread.heap(), co, static_cast<std::uint32_t>(arguments) + 1);
-  move_values(from, co, arguments);
-  co->transfer_count = arguments;
-  run_coroutine(thread, co);
   if (co->status == CoroutineStatus::kDead && co->transfer_count < 0) {
     push(thread, co->error);
     *count = 1;
@@ -123,6 +79,45 @@ ResumeResult resume(ThreadState& thread, Coroutine* co, int arguments, int* coun
   return co->status == CoroutineStatus::kDead ? ResumeResult::kReturned : ResumeResult::kYielded;
 }
 
+}  // namespace
+
+ResumeResult resume(ThreadState& thread, Coroutine* co, int arguments, int* count) {
+  Coroutine* from = thread.current;
+  if (const char* message = refusal(thread, co)) return refuse(thread, arguments, count, message);
+  if (co->thread != nullptr && co->thread != &thread) {
+    return refuse(thread, arguments, count, "cannot resume a coroutine of native thread '" + co->thread->name + "'");
+  }
+  coroutine::note_run(thread.heap(), co);
+  coroutine::check_stack(thread.heap(), co, static_cast<std::uint32_t>(arguments) + 1);
+  move_values(from, co, arguments);
+  co->transfer_count = arguments;
+  run_coroutine(thread, co);
+  return take_results(thread, co, count);
+}
+
+Value wrap_error(ThreadState& thread, Coroutine* co, bool refused) {
+  Value error = thread.current->top[-1];
+  if (!refused && co->status == CoroutineStatus::kDead && close_coroutine(thread, co) == Status::kError) error = thread.pending;
+  if (!error.is_string()) return error;
+  std::string text = where(thread, 1);
+  text.append(error.string()->view());
+  return Value::of(string::make(thread.heap(), text));
+}
+
+Next finish_resume(ThreadState& thread, Coroutine* co, bool wrapped) {
+  Coroutine* from = thread.current;
+  int count = 0;
+  const ResumeResult how = take_results(thread, co, &count);
+  const bool fine = how == ResumeResult::kYielded || how == ResumeResult::kReturned;
+  if (wrapped && !fine) {
+    thread.pending = wrap_error(thread, co, how == ResumeResult::kRefused);
+    return Next::kError;
+  }
+  if (wrapped) return finish_return(thread, from->top - count, count);
+  from->frame->base[0].set_boolean(fine);
+  return finish_return(thread, from->top - count - 1, count + 1);
+}
+
 bool is_yieldable(ThreadState& thread) noexcept { return !thread.current->is_root && !thread.current->closing; }
 
 namespace {
@@ -133,6 +128,8 @@ bool is_plain_yield(const CallFrame* frame) noexcept {
 }
 
 }  // namespace
+
+void unwind_yield() { throw ForcedUnwind{}; }
 
 int yield(ThreadState& thread, int values) {
   Coroutine* co = thread.current;

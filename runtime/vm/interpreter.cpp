@@ -28,6 +28,7 @@
 #include "value/heap.h"
 #include "value/table.h"
 #include "value/table_template.h"
+#include "vm/coroutines.h"
 #include "vm/native.h"
 #include "vm/slow_paths.h"
 
@@ -178,6 +179,57 @@ BATON_ALWAYS_INLINE bool is_simple_native(const Coroutine* co, const Value* func
          co->stack_limit - function > static_cast<std::ptrdiff_t>(kMinNativeSlots) + 1 + arguments;
 }
 
+// Completes the results of an intrinsic that has one, which stands at `function`; `c` is operand c of the call.
+BATON_ALWAYS_INLINE void pad_result(Coroutine* co, Value* function, unsigned c) noexcept {
+  if (c == 0) co->top = function + 1;
+  for (unsigned i = 1; i + 1 < c; ++i) function[i].set_nil();
+}
+
+// Moves `count` results down to `function`, padded or cut to what operand c asks for.
+BATON_ALWAYS_INLINE void deliver_results(Coroutine* co, Value* function, const Value* first, int count, unsigned c) noexcept {
+  const int wanted = static_cast<int>(c) - 1;
+  const int kept = wanted >= 0 && wanted < count ? wanted : count;
+  for (int i = 0; i < kept; ++i) function[i] = first[i];
+  for (int i = kept; i < wanted; ++i) function[i].set_nil();
+  if (wanted < 0) co->top = function + count;
+}
+
+// The position behind `key` in `t` where that is found without a call; false: table::find_position may know.
+BATON_ALWAYS_INLINE bool find_position_fast(const Table* t, const Value& key, std::uint64_t& position) noexcept {
+  if (key.is_integer() && static_cast<std::uint64_t>(key.integer) - 1 < t->array_size) {
+    position = static_cast<std::uint64_t>(key.integer);
+    return true;
+  }
+  position = 0;
+  if (key.is_nil()) return true;
+  if (key.tag != Tag::kShortString) return false;
+  const Node* node = &t->nodes[key.string()->hash & t->node_mask()];
+  while (node->key_bits != key.bits || node->key_tag != Tag::kShortString) {
+    if (node->next == 0) return false;
+    node += node->next;
+  }
+  position = t->array_size + static_cast<std::uint64_t>(node - t->nodes) + 1;
+  return true;
+}
+
+// table::next_at, expanded in the loop of pairs.
+BATON_ALWAYS_INLINE bool next_entry(const Table* t, std::uint64_t position, Value* result) noexcept {
+  for (; position < t->array_size; ++position) {
+    if (t->array[position].is_nil()) continue;
+    result[1] = t->array[position];
+    result[0] = Value::from(static_cast<std::int64_t>(position + 1));
+    return true;
+  }
+  const Node* const end = t->nodes + t->node_mask();
+  for (const Node* node = t->nodes + (position - t->array_size); node <= end; ++node) {
+    if (node->value().is_nil()) continue;
+    result[0] = Value::of(reinterpret_cast<Object*>(node->key_bits), node->key_tag);
+    result[1] = node->value();
+    return true;
+  }
+  return false;
+}
+
 // begin_call and finish_return in one for a native called by a script function: the common way.
 BATON_ALWAYS_INLINE Next call_native_here(ThreadState& thread, Value* function, int arguments, int wanted) {
   Coroutine* co = thread.current;
@@ -218,6 +270,7 @@ BATON_ALWAYS_INLINE Next call_native_here(ThreadState& thread, Value* function, 
 #include "vm/handlers/table.inc"
 #include "vm/handlers/arithmetic.inc"
 #include "vm/handlers/jump.inc"
+#include "vm/handlers/native.inc"
 #include "vm/handlers/call.inc"
 
 namespace {
@@ -293,6 +346,7 @@ Next interpret(ThreadState* thread, const void* const** plain_out, const void* c
 #include "vm/handlers/table.inc"
 #include "vm/handlers/arithmetic.inc"
 #include "vm/handlers/jump.inc"
+#include "vm/handlers/native.inc"
 #include "vm/handlers/call.inc"
 
 label_Traced : {

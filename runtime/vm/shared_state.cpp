@@ -56,6 +56,7 @@ SharedState::SharedState(std::uint64_t seed) : heap(seed), warn(warn_on_stderr) 
   for (int i = 0; i < static_cast<int>(Metamethod::kCount); ++i) {
     metamethod_names[i] = make_fixed(heap, kMetamethodFields[i]);
   }
+  for (int i = 0; i < kBaseTypeCount; ++i) type_names[i] = make_fixed(heap, base_type_name(static_cast<BaseType>(i)));
   memory_error = make_fixed(heap, error_text(ErrorId::kMemory));
   registry = table::make(heap);
   globals = table::make(heap);

@@ -41,13 +41,15 @@ struct SharedState final : RootVisitor {
   Table* loaded = nullptr;     // package.loaded
   Table* type_metatables[kBaseTypeCount] = {};
   String* metamethod_names[static_cast<int>(Metamethod::kCount)] = {};
+  String* type_names[kBaseTypeCount] = {};  // what `type` returns
   String* memory_error = nullptr;  // "not enough memory", preallocated
   ThreadState* main_thread = nullptr;
   std::vector<ThreadState*> threads;  // attached native threads; roots
 
-  // `switch_to` moves execution of the calling native thread to coroutine `to` (not started: on a
-  // fresh fiber that runs vm::coroutine_main) and returns when somebody switches back. Set by sched.
-  // Raises: kMemory if no machine stack can be had. It touches neither statuses nor values.
+  // `start_fiber` gives `co`, which has none, a fresh machine stack that will run vm::coroutine_main. Raises: kMemory.
+  // `switch_to` moves execution of the calling native thread to coroutine `to`, which has a machine stack, and returns when
+  // somebody switches back. Raises: nothing. Neither touches statuses or values. Set by sched.
+  void (*start_fiber)(ThreadState& thread, Coroutine* co) = nullptr;
   void (*switch_to)(ThreadState& thread, Coroutine* from, Coroutine* to) = nullptr;
   // Gives back the machine stack of a suspended coroutine without machine frames of natives. Set by sched.
   void (*drop_fiber)(ThreadState& thread, Coroutine* co) = nullptr;

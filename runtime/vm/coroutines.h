@@ -1,0 +1,141 @@
+// The half of resume and yield that the interpreter expands in its handlers.
+//
+// A script's call of coroutine.resume, coroutine.yield or a function of coroutine.wrap is executed by the interpreter: no
+// machine frame of a native lies around the switch, so only one return is mispredicted behind it. The frame of the native
+// exists all the same (kFrameIntrinsic), for tracebacks and debug functions. What is not the common case - hooks, errors,
+// full stacks, a coroutine that cannot be resumed - is left to vm::resume and vm::yield or to the functions named here.
+// Both halves follow the same protocol (coroutines.cpp), so either side of a switch may be of either kind.
+//
+// Threading: the running native thread. Owner: vm; included by the interpreter and coroutines.cpp only.
+#pragma once
+
+#include <utility>
+
+#include "vm/debug_hooks.h"
+#include "vm/frames.h"
+
+namespace baton::vm {
+
+// `co` runs from now on, or again. Raises: nothing.
+BATON_ALWAYS_INLINE void note_running(ThreadState& thread, Coroutine* co) noexcept {
+  thread.current = co;
+  co->status = CoroutineStatus::kRunning;
+  coroutine::note_run(thread.shared.heap, co);
+}
+
+// Switches from the running coroutine to `co`, which has a machine stack and whose values are in place, and comes back when
+// `co` yields or ends. Raises: nothing.
+BATON_ALWAYS_INLINE void switch_into(ThreadState& thread, Coroutine* from, Coroutine* co) noexcept {
+  co->thread = &thread;
+  co->resumer = from;
+  const std::int32_t own = own_nesting(co);
+  co->nesting_base = from->nesting + 1;
+  set_own_nesting(co, own);
+  from->status = CoroutineStatus::kNormal;
+  const int handlers = std::exchange(thread.handler_depth, 0);  // a message handler in `co` may yield, and never go on
+  note_running(thread, co);
+  if (BATON_UNLIKELY((from->hook_mask | co->hook_mask) != 0)) update_dispatch(thread);
+  thread.shared.switch_to(thread, from, co);
+  thread.handler_depth = handlers;
+  co->resumer = nullptr;
+  note_running(thread, from);
+  if (BATON_UNLIKELY((from->hook_mask | co->hook_mask) != 0)) update_dispatch(thread);
+}
+
+// Whether there is room for the window of a native at `function` above the script frame `frame`.
+BATON_ALWAYS_INLINE bool has_room_for_native(const Coroutine* co, const CallFrame* frame, const Value* function,
+                                             int arguments) noexcept {
+  return frame + 1 < co->frames_limit && co->stack_limit - function > static_cast<std::ptrdiff_t>(kMinNativeSlots) + 1 + arguments;
+}
+
+// Pushes the frame of a native that the interpreter executes, with a window that ends at `top`.
+BATON_ALWAYS_INLINE void push_intrinsic_frame(Coroutine* co, CallFrame* caller, Value* function, Value* top, int wanted) noexcept {
+  CallFrame* frame = caller + 1;
+  frame->base = function + 1;
+  frame->pc = nullptr;
+  frame->top = top + kMinNativeSlots;
+  frame->flags = kFrameNative | kFrameIntrinsic;
+  frame->wanted = wanted;
+  co->top = top;
+  co->frame = frame;
+}
+
+// Whether resume_here may resume `co` with `arguments` values for the native at `function`.
+BATON_ALWAYS_INLINE bool can_resume_here(const ThreadState& thread, const CallFrame* frame, const Value* function,
+                                         const Coroutine* co, int arguments) noexcept {
+  const Coroutine* from = thread.current;
+  return co->status == CoroutineStatus::kSuspended && (co->thread == &thread || co->thread == nullptr) &&
+         (from->hook_mask | co->hook_mask) == 0 && from->nesting < kMaxNesting && has_room_for_native(from, frame, function, arguments) &&
+         co->stack_limit - co->top > static_cast<std::ptrdiff_t>(arguments) + 1;
+}
+
+// Completes what resume_here left undone: errors, hooks, results for which the stack must grow. `wrapped`: the running frame
+// is that of a function of coroutine.wrap. Returns: kContinue, or kError for a wrapped coroutine's error.
+// Raises: kStackOverflow, kMemory; what closing a wrapped coroutine raises.
+Next finish_resume(ThreadState& thread, Coroutine* co, bool wrapped);
+
+// Moves `count` results from `first` down to `result`, padded or cut to `wanted`; the frame of the native is popped.
+BATON_ALWAYS_INLINE void leave_intrinsic(Coroutine* co, Value* result, const Value* first, int count, int wanted) noexcept {
+  co->frame -= 1;
+  const int kept = wanted >= 0 && wanted < count ? wanted : count;
+  for (int i = 0; i < kept; ++i) result[i] = first[i];
+  for (int i = kept; i < wanted; ++i) result[i].set_nil();
+  if (wanted < 0) co->top = result + count;
+}
+
+// The call of resume (`arguments` behind the coroutine in function[1]) or of a wrapped function (behind function[0]) by the
+// script frame `frame`; the caller asked can_resume_here. Returns, Raises: as finish_resume; kMemory.
+template <bool wrapped>
+BATON_ALWAYS_INLINE Next resume_here(ThreadState& thread, CallFrame* frame, Value* function, Coroutine* co, int arguments, int wanted) {
+  Coroutine* from = thread.current;
+  Value* values = function + (wrapped ? 1 : 2);
+  push_intrinsic_frame(from, frame, function, values, wanted);
+  if (BATON_UNLIKELY(co->fiber == nullptr)) thread.shared.start_fiber(thread, co);
+  coroutine::note_run(thread.shared.heap, co);
+  for (int i = 0; i < arguments; ++i) co->top[i] = values[i];
+  co->top += arguments;
+  co->transfer_count = arguments;
+  switch_into(thread, from, co);
+  const int count = co->transfer_count;
+  Value* result = from->frame->base - 1;
+  if (BATON_UNLIKELY(count < 0 || from->hook_mask != 0 || from->stack_limit - result <= static_cast<std::ptrdiff_t>(count) + 2)) {
+    return finish_resume(thread, co, wrapped);
+  }
+  co->top -= count;
+  const Value* source = co->top;
+  if (!wrapped) {
+    if (BATON_UNLIKELY(wanted == 0)) ++wanted;  // the status may stand in a free slot
+    result->set_boolean(true);
+    leave_intrinsic(from, result + 1, source, count, wanted < 0 ? wanted : wanted - 1);
+  } else {
+    leave_intrinsic(from, result, source, count, wanted);
+  }
+  return Next::kContinue;
+}
+
+// Whether yield_here may suspend the running coroutine for the native at `function`.
+BATON_ALWAYS_INLINE bool can_yield_here(const Coroutine* co, const CallFrame* frame, const Value* function, int arguments) noexcept {
+  return !co->is_root && !co->closing && (co->hook_mask | co->resumer->hook_mask) == 0 &&
+         has_room_for_native(co, frame, function, arguments);
+}
+
+// Throws ForcedUnwind: the coroutine was resumed to be ended.
+[[noreturn]] void unwind_yield();
+
+// The call of yield by the script frame `frame`; the caller asked can_yield_here. Returns: kContinue.
+// Raises: ForcedUnwind; what a return hook raises that was set meanwhile.
+BATON_ALWAYS_INLINE Next yield_here(ThreadState& thread, CallFrame* frame, Value* function, int arguments, int wanted) {
+  Coroutine* co = thread.current;
+  push_intrinsic_frame(co, frame, function, function + 1 + arguments, wanted);
+  co->transfer_count = arguments;
+  co->status = CoroutineStatus::kSuspended;
+  thread.shared.switch_to(thread, co, co->resumer);
+  if (BATON_UNLIKELY(co->unwinding)) unwind_yield();
+  const int count = co->transfer_count;
+  Value* first = co->top - count;
+  if (BATON_UNLIKELY(co->hook_mask != 0)) return finish_return(thread, first, count);
+  leave_intrinsic(co, co->frame->base - 1, first, count, wanted);
+  return Next::kContinue;
+}
+
+}  // namespace baton::vm
