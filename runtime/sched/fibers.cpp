@@ -11,10 +11,9 @@
 //           | low_limit           |   a native called below it raises "stack overflow"
 //     low   +---------------------+
 //
-// When the body ends, `run_coroutine` returns the resumer's context as the place to go and its own record as the message.
-// The message is null in all other switches; so the arriving side knows with one comparison that a fiber has ended, and
-// frees it: by then nothing runs on that stack. The resumer of an ended coroutine is still in `resumer`, which vm clears
-// after the arrival.
+// When the body ends, `run_coroutine` returns the resumer's context as the place to go. The resumer sees that the coroutine is
+// dead and drops the fiber: by then nothing runs on that stack. The resumer of an ended coroutine is still in `resumer`,
+// which vm clears after the arrival.
 //
 // What a stack costs. A stack is 256 KiB of addresses of which two pages are touched as a rule: the heap is charged for
 // them when the coroutine starts and credited when its stack goes back, so the memory cap and the pace of the collector
@@ -28,6 +27,7 @@
 // visitors; since that happens in a pause, the work itself is put off to the next start or end of a coroutine.
 #include "sched/fibers.h"
 
+#include <cstddef>
 #include <new>
 
 #include "fiber/context_inline.h"
@@ -48,11 +48,7 @@ Fiber* fiber_of(const Coroutine* co) noexcept { return static_cast<Fiber*>(co->f
 Departure run_coroutine(FiberContext& self, Arrival) noexcept {
   Fiber& fiber = reinterpret_cast<Fiber&>(self);
   vm::coroutine_main(fiber.owner->state());
-  return {&fiber_of(fiber.coroutine->resumer)->context, &fiber};
-}
-
-__attribute__((noinline)) void release_ended(ThreadState& thread, const Arrival& arrival) noexcept {
-  group_of(thread.shared).fibers().release(static_cast<Fiber*>(arrival.message));
+  return {&fiber_of(fiber.coroutine->resumer)->context, nullptr};
 }
 
 void release_from_sweep(void* context, Coroutine* co) {
@@ -116,9 +112,10 @@ void start_fiber(ThreadState& thread, Coroutine* co) {
   group_of(thread.shared).fibers().start(native_thread_of(thread), co, run_coroutine);
 }
 
-void switch_coroutines(ThreadState& thread, Coroutine* from, Coroutine* to) {
-  const Arrival arrival = switch_to_inline(fiber_of(from)->context, fiber_of(to)->context, nullptr);
-  if (BATON_UNLIKELY(arrival.message != nullptr)) release_ended(thread, arrival);
+SwitchRecord switch_coroutines(Coroutine* from, Coroutine* to) noexcept {
+  static_assert(offsetof(FiberContext, machine) == 0);
+  const RawArrival arrival = leave_for(fiber_of(from)->context, fiber_of(to)->context);
+  return {arrival.machine, reinterpret_cast<void**>(arrival.left)};
 }
 
 void drop_fiber(ThreadState& thread, Coroutine* co) noexcept {

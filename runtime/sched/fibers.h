@@ -67,7 +67,7 @@ class Fibers final : RootVisitor {
 void start_fiber(ThreadState& thread, Coroutine* co);
 
 // SharedState::switch_to.
-void switch_coroutines(ThreadState& thread, Coroutine* from, Coroutine* to);
+SwitchRecord switch_coroutines(Coroutine* from, Coroutine* to) noexcept;
 
 // SharedState::drop_fiber.
 void drop_fiber(ThreadState& thread, Coroutine* co) noexcept;

@@ -104,6 +104,13 @@ Value wrap_error(ThreadState& thread, Coroutine* co, bool refused) {
   return Value::of(string::make(thread.heap(), text));
 }
 
+Value* copy_values(Value* target, const Value* source, int count, int wanted) noexcept {
+  if (wanted < 0) wanted = count;
+  for (int i = 0; i < count && i < wanted; ++i) target[i] = source[i];
+  for (int i = count; i < wanted; ++i) target[i].set_nil();
+  return target + wanted;
+}
+
 Next finish_resume(ThreadState& thread, Coroutine* co, bool wrapped) {
   Coroutine* from = thread.current;
   int count = 0;
@@ -139,7 +146,7 @@ int yield(ThreadState& thread, int values) {
   co->status = CoroutineStatus::kSuspended;
   Coroutine* to = co->resumer;
   if (is_plain_yield(co->frame)) co->frame->flags |= kFrameIntrinsic;
-  thread.shared.switch_to(thread, co, to);
+  switch_machine_stack(thread, co, to);
   if (BATON_UNLIKELY(co->unwinding)) throw ForcedUnwind{};
   return co->transfer_count;
 }

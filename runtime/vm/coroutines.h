@@ -23,6 +23,11 @@ BATON_ALWAYS_INLINE void note_running(ThreadState& thread, Coroutine* co) noexce
   coroutine::note_run(thread.shared.heap, co);
 }
 
+BATON_ALWAYS_INLINE void switch_machine_stack(ThreadState& thread, Coroutine* from, Coroutine* to) noexcept {
+  const SwitchRecord record = thread.shared.switch_to(from, to);
+  *record.place = record.machine;
+}
+
 // Switches from the running coroutine to `co`, which has a machine stack and whose values are in place, and comes back when
 // `co` yields or ends. Raises: nothing.
 BATON_ALWAYS_INLINE void switch_into(ThreadState& thread, Coroutine* from, Coroutine* co) noexcept {
@@ -35,7 +40,8 @@ BATON_ALWAYS_INLINE void switch_into(ThreadState& thread, Coroutine* from, Corou
   const int handlers = std::exchange(thread.handler_depth, 0);  // a message handler in `co` may yield, and never go on
   note_running(thread, co);
   if (BATON_UNLIKELY((from->hook_mask | co->hook_mask) != 0)) update_dispatch(thread);
-  thread.shared.switch_to(thread, from, co);
+  switch_machine_stack(thread, from, co);
+  if (co->status == CoroutineStatus::kDead) thread.shared.drop_fiber(thread, co);
   thread.handler_depth = handlers;
   co->resumer = nullptr;
   note_running(thread, from);
@@ -74,13 +80,21 @@ BATON_ALWAYS_INLINE bool can_resume_here(const ThreadState& thread, const CallFr
 // Raises: kStackOverflow, kMemory; what closing a wrapped coroutine raises.
 Next finish_resume(ThreadState& thread, Coroutine* co, bool wrapped);
 
-// Moves `count` results from `first` down to `result`, padded or cut to `wanted`; the frame of the native is popped.
-BATON_ALWAYS_INLINE void leave_intrinsic(Coroutine* co, Value* result, const Value* first, int count, int wanted) noexcept {
-  co->frame -= 1;
-  const int kept = wanted >= 0 && wanted < count ? wanted : count;
-  for (int i = 0; i < kept; ++i) result[i] = first[i];
-  for (int i = kept; i < wanted; ++i) result[i].set_nil();
-  if (wanted < 0) co->top = result + count;
+// Moves `count` values from `source` to `target`, padded with nil or cut to `wanted` (kMultipleResults: as many as there
+// are). Returns: the end of what was written. Raises: nothing.
+Value* copy_values(Value* target, const Value* source, int count, int wanted) noexcept;
+
+// Moves `count` results from `first` to `result`, padded or cut to `wanted`; the frame of the native is popped.
+BATON_ALWAYS_INLINE void leave_intrinsic(Coroutine* co, CallFrame* native, Value* result, const Value* first, int count,
+                                         int wanted) noexcept {
+  co->frame = native - 1;
+  if (BATON_LIKELY(count == 1 && wanted == 1)) {  // a loop costs more than a value
+    *result = *first;
+    return;
+  }
+  if (count == 0 && wanted == 0) return;
+  Value* end = copy_values(result, first, count, wanted);
+  if (wanted < 0) co->top = end;
 }
 
 // The call of resume (`arguments` behind the coroutine in function[1]) or of a wrapped function (behind function[0]) by the
@@ -92,12 +106,14 @@ BATON_ALWAYS_INLINE Next resume_here(ThreadState& thread, CallFrame* frame, Valu
   push_intrinsic_frame(from, frame, function, values, wanted);
   if (BATON_UNLIKELY(co->fiber == nullptr)) thread.shared.start_fiber(thread, co);
   coroutine::note_run(thread.shared.heap, co);
-  for (int i = 0; i < arguments; ++i) co->top[i] = values[i];
+  if (BATON_LIKELY(arguments == 1)) *co->top = *values;
+  else copy_values(co->top, values, arguments, arguments);
   co->top += arguments;
   co->transfer_count = arguments;
   switch_into(thread, from, co);
   const int count = co->transfer_count;
-  Value* result = from->frame->base - 1;
+  CallFrame* native = from->frame;
+  Value* result = native->base - 1;
   if (BATON_UNLIKELY(count < 0 || from->hook_mask != 0 || from->stack_limit - result <= static_cast<std::ptrdiff_t>(count) + 2)) {
     return finish_resume(thread, co, wrapped);
   }
@@ -106,9 +122,9 @@ BATON_ALWAYS_INLINE Next resume_here(ThreadState& thread, CallFrame* frame, Valu
   if (!wrapped) {
     if (BATON_UNLIKELY(wanted == 0)) ++wanted;  // the status may stand in a free slot
     result->set_boolean(true);
-    leave_intrinsic(from, result + 1, source, count, wanted < 0 ? wanted : wanted - 1);
+    leave_intrinsic(from, native, result + 1, source, count, wanted < 0 ? wanted : wanted - 1);
   } else {
-    leave_intrinsic(from, result, source, count, wanted);
+    leave_intrinsic(from, native, result, source, count, wanted);
   }
   return Next::kContinue;
 }
@@ -129,12 +145,12 @@ BATON_ALWAYS_INLINE Next yield_here(ThreadState& thread, CallFrame* frame, Value
   push_intrinsic_frame(co, frame, function, function + 1 + arguments, wanted);
   co->transfer_count = arguments;
   co->status = CoroutineStatus::kSuspended;
-  thread.shared.switch_to(thread, co, co->resumer);
+  switch_machine_stack(thread, co, co->resumer);
   if (BATON_UNLIKELY(co->unwinding)) unwind_yield();
   const int count = co->transfer_count;
   Value* first = co->top - count;
   if (BATON_UNLIKELY(co->hook_mask != 0)) return finish_return(thread, first, count);
-  leave_intrinsic(co, co->frame->base - 1, first, count, wanted);
+  leave_intrinsic(co, co->frame, co->frame->base - 1, first, count, wanted);
   return Next::kContinue;
 }
 

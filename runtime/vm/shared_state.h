@@ -29,6 +29,12 @@ enum class Metamethod : std::uint8_t {
   kCount
 };
 
+// What a switch between machine stacks leaves to do for the side that arrives: `*place = machine`.
+struct SwitchRecord {
+  void* machine;
+  void** place;
+};
+
 struct SharedState final : RootVisitor {
   explicit SharedState(std::uint64_t seed);  // Raises: std::bad_alloc, ScriptError(kMemory)
   ~SharedState() override;                   // no thread is attached any more
@@ -46,12 +52,13 @@ struct SharedState final : RootVisitor {
   ThreadState* main_thread = nullptr;
   std::vector<ThreadState*> threads;  // attached native threads; roots
 
+  // Machine stacks, set by sched; nothing here touches statuses or values.
   // `start_fiber` gives `co`, which has none, a fresh machine stack that will run vm::coroutine_main. Raises: kMemory.
-  // `switch_to` moves execution of the calling native thread to coroutine `to`, which has a machine stack, and returns when
-  // somebody switches back. Raises: nothing. Neither touches statuses or values. Set by sched.
   void (*start_fiber)(ThreadState& thread, Coroutine* co) = nullptr;
-  void (*switch_to)(ThreadState& thread, Coroutine* from, Coroutine* to) = nullptr;
-  // Gives back the machine stack of a suspended coroutine without machine frames of natives. Set by sched.
+  // Moves execution of the calling native thread to coroutine `to`, which has a machine stack; returns when somebody switches
+  // back. The first thing that the caller does is to store `machine` to `*place`. Raises: nothing.
+  SwitchRecord (*switch_to)(Coroutine* from, Coroutine* to) = nullptr;
+  // Gives back the machine stack of a coroutine that has ended, or is suspended without machine frames of natives.
   void (*drop_fiber)(ThreadState& thread, Coroutine* co) = nullptr;
 
   // A task met an interrupt that concerns the root: lets the root run now, if it can. Set by sched.
