@@ -171,6 +171,26 @@ BATON_ALWAYS_INLINE Value* result_slot_of_script(const CallFrame* frame, Value* 
   return base - 1 - (frame->vararg_count + p->parameter_count + 1);
 }
 
+// The metamethod of a table if it is a script function, for which EnterMetamethod needs nothing but a frame; else null.
+BATON_ALWAYS_INLINE const Value* script_metamethod(const SharedState& shared, const Value& v, Metamethod which) noexcept {
+  if (!v.is_table() || v.table()->metatable == nullptr) return nullptr;
+  const Value* method = find_string(v.table()->metatable, shared.metamethod_names[static_cast<int>(which)]);
+  return method != nullptr && method->is_closure() ? method : nullptr;
+}
+
+// Puts the call of `which` with two operands behind the registers, as slow::call_metamethod does. Returns whether the left
+// operand has such a metamethod in script; what else there may be is left to the slow path.
+BATON_ALWAYS_INLINE bool prepare_metamethod(const SharedState& shared, const CallFrame* frame, const Value& a, const Value& b,
+                                            Metamethod which) noexcept {
+  const Value* method = script_metamethod(shared, a, which);
+  if (BATON_STRESS || method == nullptr) return false;
+  Value* slot = frame->top;
+  slot[0] = *method;
+  slot[1] = a;
+  slot[2] = b;
+  return true;
+}
+
 // Whether the native at `function` can be called by call_native_here: not pcall or xpcall, no hooks, room.
 BATON_ALWAYS_INLINE bool is_simple_native(const Coroutine* co, const Value* function, int arguments) noexcept {
   const Intrinsic intrinsic = function->native()->intrinsic;

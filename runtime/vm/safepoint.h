@@ -28,7 +28,8 @@ inline void poll(ThreadState& thread) {
 // emergency mode (no finalizer runs), so that the allocation fails only if memory is really full. A
 // safepoint for the caller's pointers, although it neither raises nor hands over. Raises: nothing.
 inline void make_room(ThreadState& thread, std::size_t bytes) noexcept {
-  if (BATON_UNLIKELY(!thread.heap().fits(bytes)) || BATON_STRESS) thread.heap().collect_emergency();
+  constexpr std::size_t kAround = 256;  // headers and rounding of what holds the bytes
+  if (BATON_UNLIKELY(!thread.heap().fits(bytes + kAround)) || BATON_STRESS) thread.heap().collect_emergency();
 }
 
 // For natives: runs `allocate` (which allocates and, if that fails, has changed nothing) and once more
