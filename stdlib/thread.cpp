@@ -164,8 +164,10 @@ const NativeInfo kMethods[] = {
      "Waits until the native thread has ended and returns the results of its function, or raises the same error value that "
      "it raised. Returns nil, \"timeout\", \"ETIMEDOUT\" if the timeout (seconds) comes first.",
      thread_join},
+    {"on_done", "thread:on_done(f)", "Calls f(thread) in a task of the calling native thread when it has ended.", thread_on_done},
     {"result", "thread:result([timeout])",
      "Like join, but returns true and the results, or false and the error value, as pcall does.", thread_result},
+    {"spawn", "thread:spawn(f, ...)", "Spawns a task on that native thread. Returns a Task.", thread_spawn_task},
     {"status", "thread:status()", "Returns \"pending\", \"running\", \"waiting\", \"done\", \"failed\" or \"cancelled\".",
      thread_status},
     {nullptr, nullptr, nullptr, nullptr},
@@ -199,6 +201,17 @@ Value handle_of(ThreadState& caller, NativeThread& thread) {
   thread.set_handle(handle);
   return Value::of(handle);
 }
+
+}  // namespace
+
+sched::NativeThread* test_thread(ThreadState& thread, const Value& v) {
+  if (v.tag != Tag::kUserdata || v.userdata()->metatable != thread_metatable(thread)) return nullptr;
+  return static_cast<Handle*>(v.userdata()->block())->thread;
+}
+
+Value thread_handle(ThreadState& caller, NativeThread& thread) { return handle_of(caller, thread); }
+
+namespace {
 
 // --- functions -------------------------------------------------------------------------------------------------------------
 

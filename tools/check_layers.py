@@ -24,7 +24,7 @@ LAYERS = {
     "compiler": ["base", "bytecode", "value", "syntax"],
     "vm": ["base", "bytecode", "value", "sync"],
     "sched": ["base", "value", "vm", "sync", "fiber"],
-    "loop": ["base", "sync", "sched"],
+    "loop": ["base", "value", "vm", "sync", "sched"],
     "host": ["*"],
 }
 LEVEL = {"base": 0, "bytecode": 1, "sync": 1, "fiber": 1, "value": 2, "syntax": 2, "compiler": 3, "vm": 3, "sched": 4,
@@ -36,7 +36,7 @@ STDLIB = ["base", "host", "value", "vm"]
 STDLIB_MORE = {
     "coroutine": ["sched", "sync"], "thread": ["sched", "sync"], "async": ["sched", "sync"], "gil": ["sched", "sync"],
     "io": ["sched", "loop"], "os": ["sched", "loop"], "time": ["sched", "loop"], "process": ["sched", "loop"],
-    "net": ["sched", "loop"], "http": ["sched", "loop"], "fs": ["sched", "loop"], "signal": ["sched", "loop"],
+    "net": ["sched", "sync", "loop"], "http": ["sched", "loop"], "fs": ["sched", "sync", "loop"], "signal": ["sched", "loop"],
 }
 TOOLS = ["base", "host", "stdlib"]
 TOOLS_MORE = {"disassemble": ["compiler", "syntax", "value", "bytecode"], "fuzz": ["compiler", "syntax", "value", "bytecode"]}

@@ -14,6 +14,12 @@ enum class ThreadStatus : std::uint8_t { kPending, kRunning, kDone, kFailed, kCa
 
 class Awaitable {
  public:
+  Awaitable() noexcept = default;
+  // Who still watches it forgets it.
+  ~Awaitable() { waiters_.detach_all(); }
+  Awaitable(const Awaitable&) = delete;
+  Awaitable& operator=(const Awaitable&) = delete;
+
   ThreadStatus status() const noexcept { return status_; }
   bool has_ended() const noexcept { return status_ > ThreadStatus::kRunning; }
   // Who waits for its end.

@@ -5,6 +5,7 @@
 // Owner: the native thread that made it. Threading: `wake` from anywhere; everything else by the owner, holding the GIL.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace baton::sched {
@@ -20,6 +21,8 @@ class EventSource {
   virtual void wake() noexcept = 0;
   // Whether something outside could still wake somebody through it: descriptors, children, requests in the pool.
   virtual bool is_active() const noexcept = 0;
+  // How many such things there are. For async.loop().
+  virtual std::size_t handle_count() const noexcept = 0;
 };
 
 }  // namespace baton::sched

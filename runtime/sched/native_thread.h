@@ -10,6 +10,7 @@
 #pragma once
 
 #include <atomic>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -37,6 +38,11 @@ class NativeThread {
   // Its body.
   Task& root_task() noexcept { return scheduler_.root(); }
   ThreadStatus status() noexcept { return root_task().status(); }
+  // Where it sleeps from now on; kept until the record goes, since wake-ups may come late. Raises: nothing.
+  void give_events(std::unique_ptr<EventSource> events) noexcept {
+    events_ = std::move(events);
+    scheduler_.set_events(events_.get());
+  }
   // The context of the stack that the operating system gave it.
   FiberContext& native_context() noexcept { return native_fiber_.context; }
   bool is_daemon() const noexcept { return is_daemon_; }
@@ -97,6 +103,7 @@ class NativeThread {
   Parker parker_;
   Fiber native_fiber_;
   Scheduler scheduler_;
+  std::unique_ptr<EventSource> events_;
   Userdata* handle_ = nullptr;
   int argument_count_ = 0;
   int fiber_count_ = 0;

@@ -30,6 +30,7 @@
 #include "fiber/context_inline.h"
 #include "sched/fibers.h"
 #include "sched/native_thread.h"
+#include "sched/scope.h"
 #include "sched/thread_group.h"
 #include "sync/released.h"
 #include "vm/call.h"
@@ -135,16 +136,46 @@ void Scheduler::run_body(ThreadState& thread, Task& task) noexcept {
     root->top = root->stack + 1;
   }
   thread.pending.set_nil();
-  if (outcome == ThreadStatus::kFailed && task.is_cancelled_ && raw_equal(root->error, task.cancel_reason_)) {
-    outcome = ThreadStatus::kCancelled;
-  }
+  if (outcome == ThreadStatus::kFailed && is_own_cancellation(thread, task)) outcome = ThreadStatus::kCancelled;
+  close_scopes(thread, task);
   thread.heap().barrier_back(root, root->error);
   root->status = CoroutineStatus::kDead;
   task.end(outcome);
 }
 
+// Whether the task ended by a cancellation that reached it, and not by one that it awaited.
+bool Scheduler::is_own_cancellation(ThreadState& thread, const Task& task) noexcept {
+  const Value& error = task.root_->error;
+  if (task.is_cancelled_ && raw_equal(error, task.cancel_reason_)) return true;
+  try {
+    return is_cancellation(thread, error, nullptr) && is_reached_by_cancellation(task);
+  } catch (const ScriptError&) {
+    return false;
+  }
+}
+
+// Scopes that the body left open: their children are cancelled and end without an owner.
+void Scheduler::close_scopes(ThreadState& thread, Task& task) noexcept {
+  while (Scope* scope = task.scope_) {
+    scope->cancel(Value());
+    scope->leave();
+    while (Task* child = scope->take_failure()) group_of(thread.shared).note_failed(*child);
+  }
+}
+
+// The owner hears of the end, and keeps an error.
+void Scheduler::settle_with_owner(Task& task) noexcept {
+  Scope* owner = task.owner_;
+  if (owner == nullptr) return;
+  owner->disown(task);
+  if (task.status() != ThreadStatus::kFailed || !owner->is_entered()) return;
+  task.is_collected_ = true;
+  owner->note_failure(task);
+}
+
 // Takes a task that has ended out of the books.
 void Scheduler::retire(Task& task) noexcept {
+  settle_with_owner(task);
   timers_.disarm(task.timer_);
   task.state_ = TaskState::kEnded;
   *task.previous_ = task.next_;
@@ -177,10 +208,14 @@ void Scheduler::stop_tasks(ThreadState& thread) noexcept {
 void Scheduler::mark(Heap& heap) noexcept {
   heap.mark_value(root_.pending_);
   heap.mark_value(root_.cancel_reason_);
+  if (root_.story_ != nullptr) heap.mark_value(root_.story_->error);
+  for (Scope* scope = root_.scope_; scope != nullptr; scope = scope->parent()) scope->mark(heap);
   for (Coroutine* co = root_.leaf_; co != nullptr; co = co->resumer) heap.mark_object(co);
   for (Task* task = tasks_; task != nullptr; task = task->next_) {
     heap.mark_object(task->handle_);
     heap.mark_value(task->pending_);
+    if (task->story_ != nullptr) heap.mark_value(task->story_->error);
+    for (Scope* scope = task->scope_; scope != nullptr; scope = scope->parent()) scope->mark(heap);
     for (Coroutine* co = task->leaf_; co != task->root_ && co != nullptr; co = co->resumer) heap.mark_object(co);
   }
 }
@@ -383,10 +418,12 @@ void Scheduler::serve_own() noexcept {
 
 void Scheduler::post(Completion& completion) noexcept {
   NativeThread& thread = owner_;
+  thread.add_reference();  // once it is in the list, its task may end, and the thread
   Completion* first = posted_.load(std::memory_order_relaxed);
   do completion.next_posted_ = first;
   while (!posted_.compare_exchange_weak(first, &completion, std::memory_order_release, std::memory_order_relaxed));
   thread.wake();
+  thread.release_reference();
 }
 
 void Scheduler::take_posted() noexcept {

@@ -112,6 +112,9 @@ class Scheduler {
 
   static Departure enter_task(FiberContext& self, Arrival first) noexcept;
   void run_body(ThreadState& thread, Task& task) noexcept;
+  static bool is_own_cancellation(ThreadState& thread, const Task& task) noexcept;
+  static void close_scopes(ThreadState& thread, Task& task) noexcept;
+  void settle_with_owner(Task& task) noexcept;
   void retire(Task& task) noexcept;
   Departure leave(ThreadState& thread, FiberContext& self) noexcept;
 

@@ -4,6 +4,7 @@
 
 #include "sched/scheduler.h"
 #include "sched/native_thread.h"
+#include "sched/scope.h"
 #include "sched/thread_group.h"
 
 namespace baton::sched {
@@ -35,10 +36,25 @@ void Task::cancel(const Value& reason) noexcept {
     handle_->user_values()[kReason] = reason;
     scheduler_.owner().state().heap().barrier(handle_, reason);
   }
-  if (!is_shielded_) wake();
+  spread_attention();
+}
+
+Scope* Task::nursery() const noexcept {
+  Scope* scope = scope_;
+  while (scope != nullptr && scope->kind() != ScopeKind::kNursery) scope = scope->parent();
+  return scope != nullptr ? scope : owner_;
 }
 
 void Task::set_report(std::string&& report) { report_ = std::make_unique<std::string>(std::move(report)); }
+
+void Task::remember_story(const Value& error, std::string&& text) {
+  story_ = std::make_unique<Story>(Story{error, std::move(text)});
+}
+
+std::string_view Task::story_of(const Value& error) const noexcept {
+  if (story_ == nullptr || !raw_equal(story_->error, error)) return {};
+  return story_->text;
+}
 
 void Task::mark_collected() noexcept {
   is_collected_ = true;

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "sched/awaitable.h"
@@ -26,13 +27,14 @@ namespace baton::sched {
 
 class Lock;
 class Scheduler;
+class Scope;
 
 enum class TaskState : std::uint8_t { kNew, kReady, kRunning, kParked, kEnded };
 
 class Task final : public Awaitable {
  public:
   // What a spawned task's userdata keeps in its user values.
-  enum Slot : std::uint8_t { kRoot, kReason, kStorage, kScope, kSlotCount };
+  enum Slot : std::uint8_t { kRoot, kReason, kStorage, kScope, kName, kSpawner, kSlotCount };
 
   Task(Scheduler& scheduler, Coroutine* root, std::uint64_t id, std::uint64_t parent_id) noexcept;
   ~Task();
@@ -65,12 +67,30 @@ class Task final : public Awaitable {
   void cancel(const Value& reason) noexcept;
   bool is_cancelled() const noexcept { return is_cancelled_; }
   const Value& cancel_reason() const noexcept { return cancel_reason_; }
+  // Whether it must look for a cancellation at its next waiting point. See scope.h.
+  bool has_attention() const noexcept { return attention_; }
+  void clear_attention() noexcept { attention_ = false; }
+  // The innermost scope that it has entered, the nursery that owns it; each may be null.
+  Scope* scope() const noexcept { return scope_; }
+  Scope* owner() const noexcept { return owner_; }
+  // The innermost nursery that it has entered, or else its owner; null: none.
+  Scope* nursery() const noexcept;
+
+  // Where it was spawned: the function in user value kSpawner, and the next instruction there.
+  void set_spawned_at(const Instruction* pc) noexcept { spawned_at_ = pc; }
+  const Instruction* spawned_at() const noexcept { return spawned_at_; }
 
   // Its outcome. A traceback of the error that ended it; empty if there is none.
   int result_count() const noexcept { return result_count_; }
   void set_result_count(int count) noexcept { result_count_ = count; }
   const std::string& report() const noexcept { return report_ != nullptr ? *report_ : kNoReport; }
   void set_report(std::string&& report);  // Raises: std::bad_alloc
+  // What is known of how an error came about that passes through this task: a traceback of other tasks or coroutines. It
+  // goes in front of the task's own. Raises: std::bad_alloc.
+  void remember_story(const Value& error, std::string&& text);
+  // The story of `error`, or "". Raises: nothing.
+  std::string_view story_of(const Value& error) const noexcept;
+
   // Somebody takes its results or error: nothing will be reported. Raises: nothing.
   void mark_collected() noexcept;
   bool is_collected() const noexcept { return is_collected_; }
@@ -78,6 +98,11 @@ class Task final : public Awaitable {
  private:
   friend class Scheduler;
   friend class ThreadGroup;
+  friend class Scope;
+  friend struct Reach;
+  friend void spread_attention(Task& task) noexcept;
+  void attend() noexcept;
+  void spread_attention() noexcept;
   static const std::string kNoReport;
   // The end of a wait with a deadline: wakes the task.
   struct Alarm final : Timer {
@@ -95,7 +120,19 @@ class Task final : public Awaitable {
   const char* awaits_ = nullptr;
   const Lock* awaited_lock_ = nullptr;
   Userdata* handle_ = nullptr;
+  Scope* scope_ = nullptr;
+  Scope* owner_ = nullptr;
+  Task* next_sibling_ = nullptr;  // children of the owner
+  Task** previous_sibling_ = nullptr;
+  Task* next_work_ = nullptr;     // spreading attention
+  const Instruction* spawned_at_ = nullptr;
+  std::int64_t grace_ends_ns_ = 0;  // its own cancellation's; 0: not needed yet
   std::unique_ptr<std::string> report_;
+  struct Story {
+    Value error;
+    std::string text;
+  };
+  std::unique_ptr<Story> story_;
   Alarm timer_;
   Value pending_;  // the thread's, while others run
   Value cancel_reason_;
@@ -108,6 +145,7 @@ class Task final : public Awaitable {
   bool woken_ = false;
   bool is_shielded_ = false;  // parked where nothing is delivered
   bool is_cancelled_ = false;
+  bool attention_ = false;
   bool is_collected_ = false;
 };
 

@@ -26,6 +26,7 @@
 #include <cstdio>
 #include <new>
 
+#include "sched/scope.h"
 #include "value/userdata.h"
 #include "vm/call.h"
 #include "vm/native.h"
@@ -56,13 +57,28 @@ std::string text_of(NativeCall& call, const Value& error) {
 int record_error(NativeCall& call) {
   Task& task = current_task(call.thread());
   if (task.is_cancelled() && raw_equal(call.arg(1), task.cancel_reason())) return call.result(call.arg(1));
-  const std::string message = text_of(call, call.arg(1));
+  const std::string_view story = task.story_of(call.arg(1));
+  const std::string message = story.empty() ? text_of(call, call.arg(1)) : std::string(story);
   task.set_report(vm::traceback(call.thread(), call.coroutine(), message.c_str(), 1));
   return call.result(call.arg(1));
 }
 
 constexpr NativeInfo kRecordError = {"record_error", "record_error(error)", "Message handler of a task's body.",
                                      record_error};
+
+// The message handler of a call whose error is handed on: the error's traceback until here is kept with the running task.
+int record_story(NativeCall& call) {
+  Task& task = current_task(call.thread());
+  if (is_cancellation(call.thread(), call.arg(1), nullptr)) return call.result(call.arg(1));
+  const std::string_view story = task.story_of(call.arg(1));
+  const std::string message = story.empty() ? text_of(call, call.arg(1)) : std::string(story);
+  std::string text = vm::traceback(call.thread(), call.coroutine(), message.c_str(), 1);
+  task.remember_story(call.arg(1), std::move(text));
+  return call.result(call.arg(1));
+}
+
+constexpr NativeInfo kRecordStory = {"record_story", "record_story(error)", "Message handler of calls that hand errors on.",
+                                     record_story};
 
 // A coroutine that has no stack of its own to run on yet, on which a native thread will begin.
 Coroutine* make_root(ThreadState& thread) {
@@ -112,6 +128,7 @@ void ThreadGroup::attach(NativeThread& thread) {
 
 void ThreadGroup::mark_roots(Heap& heap) {
   heap.mark_value(error_recorder_);
+  heap.mark_value(story_recorder_);
   for (NativeThread* thread : threads_) {
     if (thread->handle_ != nullptr) heap.mark_object(thread->handle_);
     thread->scheduler().mark(heap);
@@ -283,6 +300,11 @@ void ThreadGroup::report_failed_tasks() noexcept {
 Value ThreadGroup::error_recorder(ThreadState& thread) {
   if (error_recorder_.is_nil()) error_recorder_ = native::make(thread, &kRecordError);
   return error_recorder_;
+}
+
+Value ThreadGroup::story_recorder(ThreadState& thread) {
+  if (story_recorder_.is_nil()) story_recorder_ = native::make(thread, &kRecordStory);
+  return story_recorder_;
 }
 
 bool ThreadGroup::only_daemons_left() const noexcept {

@@ -47,6 +47,8 @@ class ThreadGroup final : RootVisitor {
   std::uint64_t next_task_id() noexcept { return ++task_id_; }
   // The message handler of every body: it keeps the traceback of an error with the running task. Raises: kMemory.
   Value error_recorder(ThreadState& thread);
+  // The message handler of calls that hand an error on: it keeps the traceback as the error's story. Raises: kMemory.
+  Value story_recorder(ThreadState& thread);
 
   // A default name: "thread-N". Raises: std::bad_alloc.
   std::string next_name() { return "thread-" + std::to_string(++name_count_); }
@@ -88,6 +90,7 @@ class ThreadGroup final : RootVisitor {
   NativeThread* main_;
   Task* failed_tasks_ = nullptr;  // the same for tasks, the newest first
   Value error_recorder_;
+  Value story_recorder_;
   WaitQueue enders_;  // who waits for any thread's end
   std::uint32_t name_count_ = 0;
   std::uint64_t task_id_ = 0;

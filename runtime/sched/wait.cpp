@@ -11,13 +11,14 @@
 // Raising leaves through the Waiter's destructor, which takes it out of its queue: a cancelled wait has taken nothing.
 //
 // Cancellation is raised again at every later wait of the task, so that a pcall around the first cannot lose it; except
-// while to-be-closed variables are being closed, whose closing may have to wait.
+// while to-be-closed variables are being closed, whose closing may have to wait, for as long as grace lasts (scope.h).
 #include "sched/wait.h"
 
 #include <cmath>
 
 #include "sched/native_thread.h"
 #include "sched/scheduler.h"
+#include "sched/scope.h"
 #include "sync/released.h"
 #include "vm/operations.h"
 #include "vm/safepoint.h"
@@ -27,30 +28,20 @@ namespace {
 
 constexpr double kLongestWaitSeconds = 4e9;
 
-// Whether the running coroutine, or one that resumed it, is closing variables.
-bool is_closing(const ThreadState& thread) noexcept {
-  for (const Coroutine* co = thread.current; co != nullptr; co = co->resumer) {
-    for (const CallFrame* frame = co->frame; frame > co->frames; --frame) {
-      if ((frame->flags & kFrameClosing) != 0) return true;
-    }
-  }
-  return false;
-}
-
 bool has_passed(std::int64_t deadline_ns) noexcept { return deadline_ns != kNoDeadline && monotonic_ns() >= deadline_ns; }
 
 bool may_not_wait(const ThreadState& thread) noexcept { return thread.gil_slot->hold_depth > 0 || vm::in_finalizer(thread); }
 
-// Delivers what was asked of the running task or its native thread.
-void look(ThreadState& thread) {
+// Delivers what was asked of the running task or its native thread. Returns: when to look again at the latest.
+std::int64_t look(ThreadState& thread) {
   vm::poll(thread);
-  Scheduler& scheduler = scheduler_of(thread);
-  const Task& task = scheduler.current();
-  if (BATON_LIKELY(!task.is_cancelled() && !scheduler.is_stopping())) return;
-  if (scheduler.is_stopping() && !task.is_root()) throw ForcedUnwind{};
-  if (task.is_cancelled() && !vm::in_finalizer(thread) && !is_closing(thread)) {
-    vm::raise_value(thread, task.cancel_reason());
-  }
+  Task& task = current_task(thread);
+  return BATON_LIKELY(!task.has_attention()) ? kNoDeadline : deliver_cancellation(thread, task);
+}
+
+std::int64_t earlier(std::int64_t a, std::int64_t b) noexcept {
+  if (a == kNoDeadline || b == kNoDeadline) return a == kNoDeadline ? b : a;
+  return a < b ? a : b;
 }
 
 }  // namespace
@@ -115,17 +106,17 @@ void refuse_where_waiting_is_forbidden(ThreadState& thread) {
 void before_wait(ThreadState& thread) {
   Scheduler& scheduler = scheduler_of(thread);
   if (scheduler.is_turn_over() && !may_not_wait(thread)) scheduler.end_turn(thread);
-  look(thread);
+  (void)look(thread);
 }
 
 WaitResult wait(ThreadState& thread, const Waiter& waiter, std::int64_t deadline_ns, const char* what) {
   for (;;) {
     if (waiter.is_ready()) return WaitResult::kReady;
     refuse_where_waiting_is_forbidden(thread);
-    look(thread);
+    const std::int64_t look_at_ns = look(thread);
     if (waiter.is_ready()) return WaitResult::kReady;
     if (has_passed(deadline_ns)) return WaitResult::kTimedOut;
-    scheduler_of(thread).park(thread, deadline_ns, what, false);
+    scheduler_of(thread).park(thread, earlier(deadline_ns, look_at_ns), what, false);
   }
 }
 
@@ -144,21 +135,22 @@ void park(ThreadState& thread, std::int64_t deadline_ns, const char* what) {
 
 void sleep_task_until(ThreadState& thread, std::int64_t deadline_ns, const char* what) {
   for (;;) {
-    look(thread);
+    const std::int64_t look_at_ns = look(thread);
     if (has_passed(deadline_ns)) return;
-    park(thread, deadline_ns, what);
+    park(thread, earlier(deadline_ns, look_at_ns), what);
   }
 }
 
 void checkpoint(ThreadState& thread) {
   refuse_where_waiting_is_forbidden(thread);
+  (void)look(thread);
   scheduler_of(thread).rotate(thread);
-  look(thread);
+  (void)look(thread);
 }
 
 void sleep_until(ThreadState& thread, std::int64_t deadline_ns, const char* what) {
   for (;;) {
-    look(thread);
+    (void)look(thread);
     if (has_passed(deadline_ns)) return;
     Released released(thread.shared.gil, thread.gil_slot, what);
     (void)native_thread_of(thread).parker().park(deadline_ns);

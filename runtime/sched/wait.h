@@ -84,6 +84,11 @@ class WaitQueue {
   Waiter* pop() noexcept;
   // Takes `waiter` out wherever it stands. Raises: nothing.
   void remove(Waiter& waiter) noexcept;
+  // Takes all waiters out; none becomes ready. Raises: nothing.
+  void detach_all() noexcept {
+    while (pop() != nullptr) {
+    }
+  }
   // Makes all waiters that stand in it now ready. Raises: nothing.
   void wake_all() noexcept;
 

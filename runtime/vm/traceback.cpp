@@ -88,6 +88,14 @@ std::string position_of(const Coroutine* co) {
   return "";
 }
 
+std::string position_in(const Value& function, const Instruction* pc) {
+  if (!function.is_closure()) return "";
+  const Prototype* p = function.closure()->prototype;
+  if (p->lines.size == 0 || pc <= p->code.items) return "";
+  const auto index = static_cast<std::uint32_t>(pc - p->code.items) - 1;
+  return source_name(p) + ":" + std::to_string(prototype::line_at(p, index));
+}
+
 std::string where(ThreadState& thread, int level) {
   const CallFrame* frame = frame_at(thread.current, level);
   if (frame == nullptr || current_line(thread.current, frame) <= 0) return "";

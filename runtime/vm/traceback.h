@@ -12,6 +12,8 @@ std::string where(ThreadState& thread, int level);
 
 // "chunk:line" of the newest script function of `co`, or "". Raises: std::bad_alloc.
 std::string position_of(const Coroutine* co);
+// "chunk:line" of the instruction before `pc` of the script function `function`, or "". Raises: std::bad_alloc.
+std::string position_in(const Value& function, const Instruction* pc);
 
 // Current line of a script frame, or -1. `frame` may be any frame of `co`. Raises: nothing.
 int current_line(const Coroutine* co, const CallFrame* frame) noexcept;
