@@ -32,11 +32,12 @@ void* allocate_items(Heap& heap, std::size_t size, std::size_t item_bytes) {
 }
 
 void allocate_constants(Heap& heap, Prototype* p, std::uint32_t size) {
-  constexpr std::uint32_t kMaxGuesses = 65536;  // operand d; what is beyond shares the last one
+  constexpr std::uint32_t kMaxGuesses = UINT16_MAX / sizeof(void*);  // operand d; what is beyond shares the last one
   std::uint32_t count = 0;
   for (Instruction& i : p->code) {
     if ((opcode_info(i.op).flags & kOpGuess) == 0) continue;
-    i.d = static_cast<std::uint16_t>(count < kMaxGuesses ? count++ : kMaxGuesses - 1);
+    if (count < kMaxGuesses) ++count;
+    i.d = static_cast<std::uint16_t>(count * sizeof(void*));
   }
   const std::size_t before = (count + 1) / 2 * sizeof(Value);
   auto* block = static_cast<char*>(allocate_items(heap, before + size * sizeof(Value), 1));

@@ -78,7 +78,7 @@ void allocate(Heap& heap, PrototypeArray<T>& array, std::uint32_t size) {
 
 // Room for `size` constants, nil, and in front of them a guess for each instruction that keeps one (flag kOpGuess): an
 // address that the instruction met last, which the interpreter compares with what it finds (vm/interpreter.cpp).
-// Numbers these instructions (operand d), so the code must be there already. Raises: kMemory.
+// Operand d of these instructions says how many bytes in front of the constants, so the code must be there already. Raises: kMemory.
 void allocate_constants(Heap& heap, Prototype* p, std::uint32_t size);
 
 // Bytes in front of the constants, a multiple of a value's size. Raises: nothing.

@@ -133,10 +133,10 @@ inline bool equal_to_constant(const Value& v, const Value& constant) noexcept {
 // that ended the chain the last time. It goes on with that at once and walks the chain beside it, only to compare; the
 // processor predicts that they are equal and nothing waits. It needs no invalidation, because nothing is believed unchecked.
 //
-// `actual`, by way of the guess: the same address, but one that does not depend on the loads that led to `actual`.
+// `actual`, by way of the guess that lies `guess` bytes in front of the constants: the same address, but one that does not depend on the loads that led to `actual`.
 template <class T>
 BATON_ALWAYS_INLINE T* speculate(const Value* constants, unsigned guess, T* actual) noexcept {
-  auto** kept = reinterpret_cast<T**>(const_cast<Value*>(constants)) - 1 - static_cast<std::ptrdiff_t>(guess);
+  T** kept = reinterpret_cast<T**>(reinterpret_cast<char*>(const_cast<Value*>(constants)) - guess);
   T* const guessed = *kept;
   T* result = guessed;
   __asm__("" : "+r"(result));  // or the compiler, knowing them equal, takes `actual`
