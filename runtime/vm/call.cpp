@@ -249,21 +249,40 @@ class HandlerDepth {
 
 }  // namespace
 
+namespace {
+
+// The message of an id without a position.
+Value plain_error(ThreadState& thread, ErrorId id) {
+  try {
+    return Value::of(string::make(thread.heap(), error_text(id)));
+  } catch (const ScriptError&) {
+    return Value::of(thread.shared.memory_error);
+  }
+}
+
+bool is_text(const Value& v, ErrorId id) noexcept { return v.is_string() && v.string()->view() == error_text(id); }
+
+}  // namespace
+
+// A handler that fails is called again with its own error, as if each error had happened inside the handler of the one
+// before: when the levels of C calls are used up it is told "C stack overflow", and is given up a little later.
 void call_handler(ThreadState& thread, const Value& handler) {
-  constexpr int kMaxAttempts = 20;  // of a handler that fails: then the error is about that
+  constexpr int kLevelsToRecover = 20;
   const HandlerDepth depth(thread);
   Coroutine* co = thread.current;
   cover_frame(co);
   HandlerCall handler_call{handler, thread.pending, Value()};
   if (handler_call.error.is_string() && handler_call.error.string() == thread.shared.memory_error) return;
-  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+  for (int level = co->nesting; level < kMaxNesting + kLevelsToRecover; ++level) {
     if (protected_run(thread, run_handler, &handler_call) == Status::kOk) {
       thread.pending = handler_call.result;
       return;
     }
+    if (is_text(thread.pending, ErrorId::kErrorInErrorHandling)) return;
     handler_call.error = thread.pending;
+    if (level == kMaxNesting - 1) handler_call.error = plain_error(thread, ErrorId::kMachineStackOverflow);
   }
-  thread.pending = error_value(thread, ScriptError(ErrorId::kErrorInErrorHandling));
+  thread.pending = plain_error(thread, ErrorId::kErrorInErrorHandling);
 }
 
 }  // namespace baton::vm

@@ -42,17 +42,6 @@ CallFrame* next_frame(ThreadState& thread) {
   return co->frame + 1;
 }
 
-// Grows the stack of the running coroutine so that `slots` fit above `top`. While an error handler
-// runs, the reserve may be used instead of failing again.
-void make_stack_room(ThreadState& thread, std::uint32_t slots) {
-  Coroutine* co = thread.current;
-  const auto size = static_cast<std::uint32_t>(co->stack_limit - co->stack);
-  if (thread.handler_depth > 0 && size >= kMaxStackSlots / 2 && co->top + slots <= co->stack_limit + kStackReserve / 2) return;
-  const std::ptrdiff_t needed = co->top - co->stack + static_cast<std::ptrdiff_t>(slots);
-  if (thread.handler_depth > 0 && needed > static_cast<std::ptrdiff_t>(kMaxStackSlots)) raise(ErrorId::kErrorInErrorHandling);
-  coroutine::grow_stack(thread.heap(), co, slots);
-}
-
 void push_native_frame(ThreadState& thread, Value* function, int arguments, int wanted, std::uint16_t flags) {
   Coroutine* co = thread.current;
   co->top = function + 1 + arguments;
@@ -180,6 +169,15 @@ Value* status_slot(ThreadState& thread) {
 }
 
 }  // namespace
+
+void make_stack_room(ThreadState& thread, std::uint32_t slots) {
+  Coroutine* co = thread.current;
+  const auto size = static_cast<std::uint32_t>(co->stack_limit - co->stack);
+  if (thread.handler_depth > 0 && size >= kMaxStackSlots / 2 && co->top + slots <= co->stack_limit + kStackReserve / 2) return;
+  const std::ptrdiff_t needed = co->top - co->stack + static_cast<std::ptrdiff_t>(slots);
+  if (thread.handler_depth > 0 && needed > static_cast<std::ptrdiff_t>(kMaxStackSlots)) raise(ErrorId::kErrorInErrorHandling);
+  coroutine::grow_stack(thread.heap(), co, slots);
+}
 
 Value* insert_call_metamethod(ThreadState& thread, Value* function, int arguments) {
   Coroutine* co = thread.current;

@@ -22,6 +22,10 @@ enum class [[nodiscard]] Next : int { kContinue = 0, kExit = 1, kError = 2 };
 // Raises: kStackOverflow, kMachineStackOverflow, kMemory, what a native raises, "attempt to call ...".
 Next begin_call(ThreadState& thread, Value* function, int arguments, int wanted, std::uint16_t flags);
 
+// Grows the stack of the running coroutine so that `slots` fit above `top`. While a message handler runs, the reserve may
+// be used instead of failing again. Raises: kStackOverflow, kErrorInErrorHandling, kMemory.
+void make_stack_room(ThreadState& thread, std::uint32_t slots);
+
 // Makes room for a script function's frame at `function` and pushes it; missing parameters become
 // nil. Returns the new frame. Raises: kStackOverflow, kMemory.
 CallFrame* push_script_frame(ThreadState& thread, Value* function, int arguments, int wanted, std::uint16_t flags);

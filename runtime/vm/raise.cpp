@@ -19,7 +19,7 @@ bool is_native_complaint(ErrorId id) noexcept {
 
 std::string position_of(ThreadState& thread, ErrorId id) {
   const CallFrame* frame = frame_at(thread.current, 0);
-  if (frame == nullptr) return "";
+  if (frame == nullptr || id == ErrorId::kErrorInErrorHandling) return "";
   if (!frame->is_script() && is_native_complaint(id)) return where(thread, 1);
   return script_position(thread.current, frame);
 }

@@ -356,7 +356,7 @@ void prepare_varargs(ThreadState& thread) {
   const int given = arguments > parameters ? arguments : parameters;
   co->top = frame->base + given;
   if (co->stack_limit - co->top <= static_cast<std::ptrdiff_t>(p->max_stack) + 1) {
-    coroutine::grow_stack(thread.heap(), co, p->max_stack + 1u);
+    make_stack_room(thread, p->max_stack + 1u);
     frame = co->frame;
   }
   Value* old = frame->base;
@@ -379,7 +379,7 @@ void get_varargs(ThreadState& thread, int a, int wanted) {
   if (open) wanted = extra;
   if (frame->base + a + wanted > co->stack_limit) {
     co->top = frame->base + a;
-    coroutine::grow_stack(thread.heap(), co, static_cast<std::uint32_t>(wanted) + 1);
+    make_stack_room(thread, static_cast<std::uint32_t>(wanted) + 1);
     frame = co->frame;
   }
   Value* ra = frame->base + a;
