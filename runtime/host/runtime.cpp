@@ -61,6 +61,8 @@ void open_libraries(ThreadState& thread, void* context) {
     Value key = Value::of(string::make(thread.heap(), "LUA_NOENV"));
     table::set(thread.heap(), thread.shared.registry, key, Value::boolean(true));
   }
+  // LUA_RIDX_MAINTHREAD of the C API; the globals stand at 2.
+  table::set_integer(thread.heap(), thread.shared.registry, 1, Value::of(thread.root));
   if (options.open_libraries != nullptr) options.open_libraries(thread);
 }
 
