@@ -35,9 +35,11 @@ std::string format_text(const char* format, std::va_list arguments) {
   return text;
 }
 
-// Raises `message` with the position of the native's caller.
-[[noreturn]] void raise_at_caller(ThreadState& thread, const std::string& message) {
-  throw ScriptError(Value::of(string::make(thread.heap(), vm::where(thread, 1) + message)));
+// `message` with the position of the native's caller.
+Value with_position(ThreadState& thread, std::string_view message) {
+  std::string text = vm::where(thread, 1);
+  text.append(message);
+  return Value::of(string::make(thread.heap(), text));
 }
 
 // What a type error says it got: any value's __name counts, and light userdata is told apart.
@@ -45,6 +47,34 @@ std::string argument_type_name(ThreadState& thread, const Value& v) {
   const Value& name = vm::metamethod(thread.shared, v, Metamethod::kName);
   if (name.is_string()) return std::string(name.string()->view());
   return v.tag == Tag::kLightUserdata ? "light userdata" : base_type_name(v);
+}
+
+// The values of errors are made by functions of their own, because each frame that still has something to destroy when an
+// exception is thrown makes the unwinder start anew: "bad argument" took 10 us that way.
+__attribute__((noinline)) Value formatted_error(ThreadState& thread, const char* format, std::va_list arguments) {
+  return with_position(thread, format_text(format, arguments));
+}
+
+__attribute__((noinline)) Value argument_message(ThreadState& thread, int i, std::string_view message) {
+  const Coroutine* co = thread.current;
+  const vm::CallName called = vm::call_name(co, co->frame);
+  std::string name = called.name;
+  std::string text;
+  if (std::strcmp(called.kind, "method") == 0 && --i == 0) {
+    text.append("calling '").append(name).append("' on bad self (").append(message).append(")");
+    return with_position(thread, text);
+  }
+  if (called.kind[0] == '\0') name = vm::loaded_name(thread, co->frame->base[-1]);
+  if (name.empty() && called.kind[0] == '\0') name = "?";
+  text.append("bad argument #").append(std::to_string(i)).append(" to '").append(name).append("' (").append(message).append(")");
+  return with_position(thread, text);
+}
+
+// `got` is null where there is no argument.
+__attribute__((noinline)) Value type_message(ThreadState& thread, int i, const char* expected, const Value* got) {
+  std::string text = expected;
+  text.append(" expected, got ").append(got == nullptr ? "no value" : argument_type_name(thread, *got));
+  return argument_message(thread, i, text);
 }
 
 }  // namespace
@@ -175,7 +205,7 @@ int NativeCall::check_option(int i, const char* otherwise, const char* const* na
   for (int n = 0; names[n] != nullptr; ++n) {
     if (name == names[n]) return n;
   }
-  argument_error(i, ("invalid option '" + std::string(name) + "'").c_str());
+  throw ScriptError(argument_message(thread_, i, "invalid option '" + std::string(name) + "'"));
 }
 
 // -----------------------------------------------------------------------------------------------------
@@ -186,25 +216,15 @@ void NativeCall::raise(const Value& error) { throw ScriptError(error); }
 void NativeCall::error(const char* format, ...) {
   std::va_list arguments;
   va_start(arguments, format);
-  const std::string message = format_text(format, arguments);
+  const Value error = formatted_error(thread_, format, arguments);
   va_end(arguments);
-  raise_at_caller(thread_, message);
+  throw ScriptError(error);
 }
 
-void NativeCall::argument_error(int i, const char* message) {
-  const vm::CallName called = vm::call_name(coroutine_, coroutine_->frame);
-  std::string name = called.name;
-  if (std::strcmp(called.kind, "method") == 0 && --i == 0) {
-    raise_at_caller(thread_, "calling '" + name + "' on bad self (" + message + ")");
-  }
-  if (called.kind[0] == '\0') name = vm::loaded_name(thread_, coroutine_->frame->base[-1]);
-  if (name.empty() && called.kind[0] == '\0') name = "?";
-  raise_at_caller(thread_, "bad argument #" + std::to_string(i) + " to '" + name + "' (" + message + ")");
-}
+void NativeCall::argument_error(int i, const char* message) { throw ScriptError(argument_message(thread_, i, message)); }
 
 void NativeCall::type_error(int i, const char* expected) {
-  const std::string got = i > count_ ? "no value" : argument_type_name(thread_, arg(i));
-  argument_error(i, (std::string(expected) + " expected, got " + got).c_str());
+  throw ScriptError(type_message(thread_, i, expected, i > count_ ? nullptr : &base()[i - 1]));
 }
 
 // -----------------------------------------------------------------------------------------------------
