@@ -27,6 +27,7 @@ namespace baton {
 
 void Heap::Internals::atomic() noexcept {
   in_atomic = true;
+  clear_spare_stacks();
   mode_metatable = nullptr;
   mark_roots();
   propagate_all();

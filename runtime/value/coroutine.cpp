@@ -72,18 +72,59 @@ void initialise(Heap::Internals& h, Coroutine* co) noexcept {
   h.coroutines = co;
 }
 
+Value* new_stack(Heap::Internals& h) {
+  auto* stack = static_cast<Value*>(h.allocate_buffer(bytes_for(kFirstSlots)));
+  for (std::uint32_t i = 0; i < kFirstSlots + kStackMargin; ++i) new (&stack[i]) Value();
+  return stack;
+}
+
+// The frames that belong to a new `stack`, which is freed if there is no memory for them.
+CallFrame* new_frames(Heap::Internals& h, Value* stack) {
+  try {
+    return static_cast<CallFrame*>(h.allocate_buffer(kFirstFrames * sizeof(CallFrame)));
+  } catch (const ScriptError&) {
+    h.free_buffer(stack, bytes_for(kFirstSlots));
+    throw;
+  }
+}
+
 }  // namespace
+
+void retire(Heap& heap, Coroutine* co) noexcept {
+  SpareStacks& spare = heap.internals().spare_stacks;
+  const bool usual = slots_of(co) == kFirstSlots && co->frames_limit - co->frames == static_cast<std::ptrdiff_t>(kFirstFrames);
+  if (!usual || spare.count == SpareStacks::kCapacity || co->frame != co->frames || co->open_upvalues != nullptr ||
+      co->to_be_closed_count != 0 || BATON_STRESS) {
+    return;
+  }
+  spare.items[spare.count++] = {co->stack, co->frames};
+  co->stack = spare.dead_stack;
+  co->stack_limit = spare.dead_stack + SpareStacks::kDeadSlots;
+  co->top = spare.dead_stack + 1;
+  co->frame = co->frames = spare.dead_frame;
+  *co->frame = CallFrame{co->top, nullptr, co->top, kFrameNative, 0, 0, 0, 0};
+  co->frames_limit = spare.dead_frame + 2;
+}
 
 Coroutine* make(Heap& heap) {
   Heap::Internals& h = heap.internals();
   auto* co = static_cast<Coroutine*>(h.allocate_cell(sizeof(Coroutine), ObjectKind::kCoroutine));
   initialise(h, co);
-  auto* stack = static_cast<Value*>(h.allocate_buffer(bytes_for(kFirstSlots)));
-  for (std::uint32_t i = 0; i < kFirstSlots + kStackMargin; ++i) new (&stack[i]) Value();
+  // The coroutine is on the heap's list from now on: it is complete enough to be swept if an allocation fails.
+  Value* stack;
+  CallFrame* frames;
+  SpareStacks& spare = h.spare_stacks;
+  if (BATON_LIKELY(spare.count > 0)) {
+    --spare.count;
+    stack = spare.items[spare.count].stack;
+    frames = spare.items[spare.count].frames;
+  } else {
+    stack = new_stack(h);
+    frames = new_frames(h, stack);
+  }
   co->stack = stack;
   co->stack_limit = stack + kFirstSlots;
   co->top = stack + 1;  // slot 0 stands for the function of the sentinel frame
-  auto* frames = static_cast<CallFrame*>(h.allocate_buffer(kFirstFrames * sizeof(CallFrame)));
   co->frames = frames;
   co->frames_limit = frames + kFirstFrames;
   co->frame = frames;
@@ -147,3 +188,22 @@ void push_to_be_closed(Heap& heap, Coroutine* co, Value* slot) {
 }
 
 }  // namespace baton::coroutine
+
+namespace baton {
+
+void Heap::Internals::free_spare_stacks() noexcept {
+  for (std::size_t i = 0; i < spare_stacks.count; ++i) {
+    free_buffer(spare_stacks.items[i].stack, coroutine::bytes_for(coroutine::kFirstSlots));
+    free_buffer(spare_stacks.items[i].frames, coroutine::kFirstFrames * sizeof(CallFrame));
+  }
+  spare_stacks.count = 0;
+}
+
+void Heap::Internals::clear_spare_stacks() noexcept {
+  for (std::size_t i = 0; i < spare_stacks.count; ++i) {
+    Value* stack = spare_stacks.items[i].stack;
+    for (std::uint32_t slot = 0; slot < coroutine::kFirstSlots + kStackMargin; ++slot) stack[slot].set_nil();
+  }
+}
+
+}  // namespace baton

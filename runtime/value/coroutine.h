@@ -130,6 +130,9 @@ inline Value* stack_end(const Coroutine* co) noexcept {
 // A suspended coroutine with a small stack, the sentinel frame and no function. Raises: kMemory.
 Coroutine* make(Heap& heap);
 
+// `co` has returned and its results were taken: its stack and frames may serve the next coroutine. Raises: nothing.
+void retire(Heap& heap, Coroutine* co) noexcept;
+
 // `co` is about to run (resumed, or continued because the coroutine that it resumed yields or ends):
 // the collector will scan its stack again. Call it before the first write to the stack. Raises: nothing.
 inline void note_run(Heap& heap, Coroutine* co) noexcept {

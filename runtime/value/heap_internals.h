@@ -120,6 +120,21 @@ struct LargeHeader {
   Object* object() noexcept { return reinterpret_cast<Object*>(this + 1); }
 };
 
+// Value stacks and frames of coroutines that have returned, last in first out, and what those coroutines have instead.
+// Leftovers in the spare ones are cleared in the atomic phase, like those behind `top` of every stack.
+struct SpareStacks {
+  static constexpr std::size_t kCapacity = 16;
+  static constexpr std::size_t kDeadSlots = 8;
+  struct Spare {
+    Value* stack;
+    CallFrame* frames;
+  };
+  Spare items[kCapacity];
+  std::size_t count = 0;
+  Value dead_stack[kDeadSlots + kStackMargin];
+  CallFrame dead_frame[2] = {};
+};
+
 struct Heap::Internals {
   Internals(Heap& owner, std::uint64_t seed);
   ~Internals();
@@ -249,6 +264,10 @@ struct Heap::Internals {
   void free_coroutine(Coroutine* co) noexcept;
   void free_prototype(Prototype* p) noexcept;
   void free_everything() noexcept;
+  void free_spare_stacks() noexcept;
+  void clear_spare_stacks() noexcept;
+  // Whether the stack of `co` is the one that all coroutines share that gave theirs back.
+  bool is_retired(const Coroutine* co) const noexcept { return co->stack == spare_stacks.dead_stack; }
 
   // --- strings (string.cpp) ----------------------------------------------------------------------------
   void create_intern_table();
@@ -321,6 +340,7 @@ struct Heap::Internals {
   PlainQueue<Coroutine*> abandoned;
   Coroutine* coroutines = nullptr;
   Coroutine* coroutine_cursor = nullptr;
+  SpareStacks spare_stacks;
   void (*release_fiber)(void* context, Coroutine* co) = nullptr;
   void* release_fiber_context = nullptr;
   String* mode_name = nullptr;

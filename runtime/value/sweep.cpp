@@ -55,8 +55,10 @@ void Heap::Internals::free_coroutine(Coroutine* co) noexcept {
   }
   *co->all_previous = co->all_next;
   if (co->all_next != nullptr) co->all_next->all_previous = co->all_previous;
-  if (co->stack != nullptr) free_buffer(co->stack, stack_bytes(co));
-  if (co->frames != nullptr) free_buffer(co->frames, frames_bytes(co));
+  if (co->stack != nullptr && !is_retired(co)) {
+    free_buffer(co->stack, stack_bytes(co));
+    free_buffer(co->frames, frames_bytes(co));
+  }
   free_buffer(co->to_be_closed, co->to_be_closed_capacity * sizeof(std::uint32_t));
 }
 
@@ -227,6 +229,7 @@ void Heap::Internals::free_everything() noexcept {
       std::free(header);
     }
   }
+  free_spare_stacks();
   free_buffer(strings.buckets, (std::size_t{strings.mask} + 1) * sizeof(String*));
   if (strings.old != nullptr) free_buffer(strings.old, (std::size_t{strings.old_mask} + 1) * sizeof(String*));
 }

@@ -76,6 +76,7 @@ ResumeResult take_results(ThreadState& thread, Coroutine* co, int* count) {
   coroutine::check_stack(thread.heap(), from, static_cast<std::uint32_t>(values) + 1);
   move_values(co, from, values);
   *count = values;
+  if (co->status == CoroutineStatus::kDead) coroutine::retire(thread.heap(), co);
   return co->status == CoroutineStatus::kDead ? ResumeResult::kReturned : ResumeResult::kYielded;
 }
 

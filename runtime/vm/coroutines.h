@@ -126,6 +126,7 @@ BATON_ALWAYS_INLINE Next resume_here(ThreadState& thread, CallFrame* frame, Valu
   } else {
     leave_intrinsic(from, native, result, source, count, wanted);
   }
+  if (BATON_UNLIKELY(co->status == CoroutineStatus::kDead)) coroutine::retire(thread.shared.heap, co);
   return Next::kContinue;
 }
 
