@@ -16,6 +16,40 @@ Closure* make(Heap& heap, Prototype* prototype) {
   return c;
 }
 
+namespace {
+
+// An open upvalue for `slot` between what `link` points at and points from.
+Upvalue* insert_open(Upvalue* u, Value* slot, Upvalue** link) noexcept {
+  Upvalue* next = *link;
+  u->location = slot;
+  u->next_open = next;
+  u->previous_link = link;
+  if (next != nullptr) next->previous_link = &u->next_open;
+  *link = u;
+  return u;
+}
+
+// Where the upvalue for `slot` stands in the list of `co`, or belongs.
+Upvalue** link_of(Coroutine* co, const Value* slot) noexcept {
+  Upvalue** link = &co->open_upvalues;
+  while (*link != nullptr && (*link)->location > slot) link = &(*link)->next_open;
+  return link;
+}
+
+}  // namespace
+
+// Nothing is collected between the allocations and what is new is white, so no barrier is needed; if one of them fails,
+// closure and upvalues are garbage, or found again by whoever repeats the instruction.
+Closure* capture(Heap& heap, Coroutine* co, Closure* outer, std::uint32_t index, Value* base) {
+  Prototype* prototype = outer->prototype->prototypes[index];
+  Closure* c = make(heap, prototype);
+  const UpvalueDescription* description = prototype->upvalues.items;
+  for (std::uint32_t i = 0; i < c->count; ++i, ++description) {
+    c->upvalues()[i] = description->in_stack ? find_open(heap, co, base + description->index) : outer->upvalues()[description->index];
+  }
+  return c;
+}
+
 Upvalue* make_closed_upvalue(Heap& heap, const Value& value) {
   auto* u = static_cast<Upvalue*>(heap.internals().allocate_cell(sizeof(Upvalue), ObjectKind::kUpvalue));
   new (&u->closed) Value(value);
@@ -35,22 +69,12 @@ Native* make_native(Heap& heap, const NativeInfo* info, int upvalue_count) {
 }
 
 Upvalue* find_open(Heap& heap, Coroutine* co, Value* slot) {
-  Upvalue** link = &co->open_upvalues;
-  while (*link != nullptr && (*link)->location > slot) link = &(*link)->next_open;
-  Upvalue* next = *link;
+  Upvalue* found = *link_of(co, slot);
   // The collector marks the open upvalues of a coroutine with it, so what is found is alive.
-  if (next != nullptr && next->location == slot) return next;
-  // The allocation may sweep and so unlink a neighbour: `link` is looked up again.
+  if (found != nullptr && found->location == slot) return found;
+  // The allocation may sweep and so unlink a neighbour: the place is looked up again.
   auto* u = static_cast<Upvalue*>(heap.internals().allocate_cell(sizeof(Upvalue), ObjectKind::kUpvalue));
-  link = &co->open_upvalues;
-  while (*link != nullptr && (*link)->location > slot) link = &(*link)->next_open;
-  next = *link;
-  u->location = slot;
-  u->next_open = next;
-  u->previous_link = link;
-  if (next != nullptr) next->previous_link = &u->next_open;
-  *link = u;
-  return u;
+  return insert_open(u, slot, link_of(co, slot));
 }
 
 void close_upvalues(Heap& heap, Coroutine* co, Value* level) noexcept {

@@ -88,6 +88,10 @@ namespace closure {
 // the next allocation. Raises: kMemory.
 Closure* make(Heap& heap, Prototype* prototype);
 
+// A closure over the `index`-th inner function of `outer`, which runs in `co` with its registers at `base`: captures
+// variables. Raises: kMemory, nothing visible has changed then.
+Closure* capture(Heap& heap, Coroutine* co, Closure* outer, std::uint32_t index, Value* base);
+
 // A closed upvalue holding `value`. Raises: kMemory.
 Upvalue* make_closed_upvalue(Heap& heap, const Value& value);
 

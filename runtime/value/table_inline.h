@@ -12,17 +12,16 @@ namespace baton::table {
 
 // The main position of an integer among 2^k nodes. Keys that follow each other stand beside each other, so that sequences
 // meet no collision and use whole cache lines; each further block of 2^k keys is shifted by one more place, which separates
-// multiples of powers of two; the high half of a product does the same for keys far apart.
-inline std::uint32_t integer_position(std::int64_t key, std::uint32_t mask) noexcept {
-  __extension__ using Wide = unsigned __int128;
+// multiples of powers of two; the high bits of a product do the same for keys far apart.
+BATON_ALWAYS_INLINE std::uint32_t integer_position(std::int64_t key, std::uint32_t mask) noexcept {
   const int half = 31 ^ __builtin_clz(mask | 1);
   const std::uint64_t block = static_cast<std::uint64_t>(key) >> half >> 1;
-  const auto far = static_cast<std::uint64_t>((static_cast<Wide>(block) * 0x9E3779B97F4A7C15u) >> 72);
+  const std::uint64_t far = ((block >> 8) * 0x9E3779B97F4A7C15u) >> 40;
   return static_cast<std::uint32_t>(static_cast<std::uint64_t>(key) + block + far) & mask;
 }
 
 // The value of an integer key outside the array part. Raises: nothing.
-inline const Value* get_integer_from_nodes(const Table* t, std::int64_t key) noexcept {
+BATON_ALWAYS_INLINE const Value* get_integer_from_nodes(const Table* t, std::int64_t key) noexcept {
   const Node* node = &t->nodes[integer_position(key, t->node_mask())];
   for (;;) {
     if (node->key_bits == static_cast<std::uint64_t>(key) && node->key_tag == Tag::kInteger) return &node->value();
@@ -31,7 +30,7 @@ inline const Value* get_integer_from_nodes(const Table* t, std::int64_t key) noe
   }
 }
 
-inline const Value* get_integer(const Table* t, std::int64_t key) noexcept {
+BATON_ALWAYS_INLINE const Value* get_integer(const Table* t, std::int64_t key) noexcept {
   const std::uint64_t index = static_cast<std::uint64_t>(key) - 1;
   if (BATON_LIKELY(index < t->array_size)) return &t->array[index];
   return get_integer_from_nodes(t, key);

@@ -331,20 +331,8 @@ void new_table_from(ThreadState& thread, int destination, std::uint32_t index) {
 
 void make_closure(ThreadState& thread, int destination, std::uint32_t index) {
   Coroutine* co = thread.current;
-  Closure* outer = co->frame->base[-1].closure();
-  Prototype* p = outer->prototype->prototypes[index];
-  Heap& heap = thread.heap();
-  // The upvalues come first: find_open may run out of memory and the instruction is then repeated.
-  for (std::uint32_t i = 0; i < p->upvalues.size; ++i) {
-    if (p->upvalues[i].in_stack) (void)closure::find_open(heap, co, co->frame->base + p->upvalues[i].index);
-  }
-  Closure* made = closure::make(heap, p);
-  for (std::uint32_t i = 0; i < p->upvalues.size; ++i) {
-    const UpvalueDescription& d = p->upvalues[i];
-    made->upvalues()[i] = d.in_stack ? closure::find_open(heap, co, co->frame->base + d.index) : outer->upvalues()[d.index];
-    heap.barrier(made, made->upvalues()[i]);
-  }
-  co->frame->base[destination] = Value::of(made);
+  Value* base = co->frame->base;
+  base[destination] = Value::of(closure::capture(thread.heap(), co, base[-1].closure(), index, base));
 }
 
 void prepare_varargs(ThreadState& thread) {
