@@ -77,23 +77,26 @@ void Heap::Internals::atomic() noexcept {
 
 std::size_t Heap::Internals::traverse_ephemeron_atomically(Table* t) noexcept {
   for (std::uint32_t i = 0; i < t->array_size; ++i) visit(t->array[i]);
+  bool has_white = false;
   Node* const end = t->nodes + node_count(t);
   for (Node* node = t->nodes; node < end; ++node) {
     if (node->value().is_nil()) {
       bury_key(node);
       continue;
     }
-    Object* key = reinterpret_cast<Object*>(node->key_bits);
-    const bool has_object_key = (static_cast<std::uint8_t>(node->key_tag) & kTagHeapBit) != 0;
-    if (has_object_key && (node->key_tag == Tag::kShortString || node->key_tag == Tag::kLongString)) visit(key);
+    prefetch_entry(node + kEntriesAhead, end);
+    const Value key = Value::of(reinterpret_cast<Object*>(node->key_bits), node->key_tag);
+    const bool key_is_white = is_white_after_strings(key);
+    has_white |= key_is_white;
     const Value& value = node->value();
     if (!value.is_heap() || !value.object->is_white()) continue;
-    if (!has_object_key || !key->is_white()) {
+    if (!key_is_white) {
       mark(value.object);
     } else {
-      await(key, value.object);
+      await(key.object, value.object);
     }
   }
+  if (!has_white) return t->array_size + node_count(t);  // nothing to be removed: black
   push_gray(t, ephemerons);
   return t->array_size + node_count(t);
 }
@@ -176,24 +179,16 @@ bool Heap::Internals::repeat_ephemeron_pass() noexcept {
 // ---------------------------------------------------------------------------------------------------------------------
 // Removal from weak tables
 
-bool Heap::Internals::is_cleared(const Value& v) noexcept {
-  if (!v.is_heap() || !v.object->is_white()) return false;
-  if (v.is_string()) {
-    mark(v.object);
-    return false;
-  }
-  return true;
-}
-
 void Heap::Internals::clear_values(TracedObject* list, const TracedObject* end) noexcept {
   for (; list != end; list = list->gray_next) {
     Table* t = static_cast<Table*>(list);
     for (std::uint32_t i = 0; i < t->array_size; ++i) {
-      if (is_cleared(t->array[i])) t->array[i].set_nil();
+      if (is_white_after_strings(t->array[i])) t->array[i].set_nil();
     }
     Node* const node_end = t->nodes + node_count(t);
     for (Node* node = t->nodes; node < node_end; ++node) {
-      if (is_cleared(node->value())) node->value().set_nil();
+      prefetch_entry(node + kEntriesAhead, node_end);
+      if (is_white_after_strings(node->value())) node->value().set_nil();
       if (node->value().is_nil()) bury_key(node);
     }
   }
@@ -204,8 +199,9 @@ void Heap::Internals::clear_keys(TracedObject* list) noexcept {
     Table* t = static_cast<Table*>(list);
     Node* const end = t->nodes + node_count(t);
     for (Node* node = t->nodes; node < end; ++node) {
+      prefetch_entry(node + kEntriesAhead, end);
       if (!node->value().is_nil() && (static_cast<std::uint8_t>(node->key_tag) & kTagHeapBit) != 0) {
-        if (is_cleared(Value::of(reinterpret_cast<Object*>(node->key_bits), node->key_tag))) node->value().set_nil();
+        if (is_white_after_strings(Value::of(reinterpret_cast<Object*>(node->key_bits), node->key_tag))) node->value().set_nil();
       }
       if (node->value().is_nil()) bury_key(node);
     }

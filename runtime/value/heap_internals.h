@@ -24,7 +24,7 @@
 
 namespace baton {
 
-// A table with more slots is traversed in slices and never turned gray again by a barrier.
+// A table with more slots is traversed in slices.
 inline constexpr std::size_t kLargeTableSlots = 4096;
 
 // No single allocation is larger.
@@ -233,7 +233,8 @@ struct Heap::Internals {
   void table_rebuilt(const Table* t) noexcept {
     if (BATON_UNLIKELY(slice == t)) slice_position = 0;
   }
-  bool again_is_worth_a_round() const noexcept { return gray_again_count > 64 && rounds < 3; }
+  // The first round finds what running coroutines have come to hold since they were scanned.
+  bool again_is_worth_a_round() const noexcept { return rounds == 0 || (gray_again_count > 64 && rounds < 3); }
   void begin_round() noexcept;
   std::size_t scan_coroutines(std::size_t budget) noexcept;
 
@@ -243,7 +244,8 @@ struct Heap::Internals {
   void await(Object* key, Object* value) noexcept;
   void converge_ephemerons() noexcept;
   bool repeat_ephemeron_pass() noexcept;
-  bool is_cleared(const Value& v) noexcept;
+  // Whether `v` is an object not reached so far. Strings are values to weak tables: one is marked here.
+  bool is_white_after_strings(const Value& v) noexcept;
   void clear_values(TracedObject* list, const TracedObject* end) noexcept;
   void clear_keys(TracedObject* list) noexcept;
   bool separate_finalizers() noexcept;
@@ -407,6 +409,14 @@ inline std::size_t node_count(const Table* t) noexcept {
 // Whether a part of the table lies in the table's own cell: cells of objects and buffers never share a page.
 inline bool is_in_cell(const Table* t, const void* part) noexcept {
   return (reinterpret_cast<std::uintptr_t>(t) ^ reinterpret_cast<std::uintptr_t>(part)) < kPageBytes;
+}
+
+// Weak tables wait for the headers of what they refer to: those of an entry some places ahead are fetched meanwhile.
+inline constexpr std::ptrdiff_t kEntriesAhead = 8;
+inline void prefetch_entry(const Node* node, const Node* end) noexcept {
+  if (node >= end) return;
+  __builtin_prefetch(reinterpret_cast<const void*>(node->key_bits), 1);
+  __builtin_prefetch(reinterpret_cast<const void*>(node->value_bits), 1);
 }
 
 // A node whose value is nil: its key may die.

@@ -24,14 +24,16 @@
 //
 // Weak tables. `__mode` is read raw from the metatable when the table is traversed. During the mark
 // phase a weak table is traversed for what it holds strongly (weak values: the keys; ephemeron: the
-// values whose keys are marked already) and put on `weak_again`, gray, so that no barrier looks at it;
-// the atomic phase traverses it once more and decides (atomic.cpp).
+// values whose keys are marked already). If all it holds is marked, nothing can be removed from it in this
+// cycle, and it is black like any table. Otherwise it is put on `weak_again`, gray, so that no barrier looks at it; the
+// first round traverses it again, when nearly all that lives is marked; what is left then is for the atomic phase, which
+// traverses it once more and decides (atomic.cpp).
 //
 // Coroutines. [stack, top) is live. The slots behind `top` hold leftovers of frames that have returned;
 // a later frame may cover such a slot without writing it before a safepoint, so that the leftover is
 // scanned as if it were alive. To make that harmless, scanning sets every leftover to nil: then
 // whatever a slot holds was stored after the scan and is younger than the white that gets swept.
-// A running coroutine is not painted black: it waits on `gray_again` for the atomic phase.
+// A running coroutine is not painted black: it is scanned, then waits on `gray_again` for the next round and the atomic phase.
 #include <algorithm>
 
 #include "value/heap_internals.h"
@@ -121,6 +123,13 @@ void Heap::Internals::begin_round() noexcept {
     list = object->gray_next;
     push_gray(object, gray);
   }
+  TracedObject* weak = weak_again;
+  weak_again = nullptr;
+  while (weak != nullptr) {
+    TracedObject* object = weak;
+    weak = object->gray_next;
+    push_gray(object, gray);
+  }
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -175,8 +184,10 @@ std::size_t Heap::Internals::traverse_prototype(Prototype* p) noexcept {
 std::size_t Heap::Internals::traverse_coroutine(Coroutine* co) noexcept {
   const bool is_running = co->status == CoroutineStatus::kRunning || co->status == CoroutineStatus::kNormal;
   if (is_running && !in_atomic) {
-    push_gray(co, gray_again);  // not counted: another round would change nothing
-    return kObjectUnits;
+    // Most of a heap may be reachable from local variables alone: it is marked now, so that the atomic phase need not.
+    for (const Value* slot = co->stack; slot < co->top; ++slot) visit(*slot);
+    push_gray(co, gray_again);  // not counted: the last round includes it anyway
+    return kObjectUnits + static_cast<std::size_t>(co->top - co->stack);
   }
   for (const Value* slot = co->stack; slot < co->top; ++slot) visit(*slot);
   for (Upvalue* u = co->open_upvalues; u != nullptr; u = u->next_open) visit(u);
@@ -265,13 +276,22 @@ std::size_t Heap::Internals::continue_slice(std::size_t budget) noexcept {
   return budget + 1;
 }
 
+bool Heap::Internals::is_white_after_strings(const Value& v) noexcept {
+  if (!v.is_heap() || !v.object->is_white()) return false;
+  if (!v.is_string()) return true;
+  mark(v.object);
+  return false;
+}
+
 std::size_t Heap::Internals::traverse_weak(Table* t) noexcept {
   const std::size_t units = kObjectUnits + t->array_size + node_count(t);
   const bool weak_keys = (t->mode & kTableWeakKeys) != 0;
   const bool is_weak_valued = (t->mode & kTableWeakValues) != 0;
   if (in_atomic && weak_keys && !is_weak_valued) return traverse_ephemeron_atomically(t);
-  if (!is_weak_valued) {
-    for (std::uint32_t i = 0; i < t->array_size; ++i) visit(t->array[i]);
+  bool has_white = false;
+  for (std::uint32_t i = 0; i < t->array_size; ++i) {
+    if (!is_weak_valued) visit(t->array[i]);
+    else has_white |= is_white_after_strings(t->array[i]);
   }
   Node* const end = t->nodes + node_count(t);
   for (Node* node = t->nodes; node < end; ++node) {
@@ -279,14 +299,15 @@ std::size_t Heap::Internals::traverse_weak(Table* t) noexcept {
       bury_key(node);
       continue;
     }
-    const bool has_object_key = (static_cast<std::uint8_t>(node->key_tag) & kTagHeapBit) != 0;
-    Object* key = reinterpret_cast<Object*>(node->key_bits);
-    if (!weak_keys) {
-      if (has_object_key) visit(key);
-    } else if (!is_weak_valued && (!has_object_key || !key->is_white())) {
-      visit(node->value());
-    }
+    prefetch_entry(node + kEntriesAhead, end);
+    const Value key = Value::of(reinterpret_cast<Object*>(node->key_bits), node->key_tag);
+    if (!weak_keys) visit(key);
+    const bool key_is_white = weak_keys && is_white_after_strings(key);
+    if (!is_weak_valued && !key_is_white) visit(node->value());
+    has_white |= key_is_white || (is_weak_valued && is_white_after_strings(node->value()));
   }
+  // All it holds is marked: it stays black, as if it held it strongly, and barriers watch over it.
+  if (!has_white) return units;
   if (!in_atomic) {
     push_gray(t, weak_again);
   } else {
