@@ -294,7 +294,7 @@ std::uint32_t constructor_keys(const Prototype* p, const Instruction* pc, int ta
     if (base == Opcode::kSetTable || base == Opcode::kSetTableK || base == Opcode::kSetInteger || base == Opcode::kSetIntegerK) ++stores;
     if (base != Opcode::kSetField && base != Opcode::kSetFieldK) continue;
     ++stores;
-    const Value& key = p->constants[pc->b];
+    const Value& key = p->constants[pc->b / sizeof(Value)];  // b is a byte offset
     if (key.tag == Tag::kShortString) keys[count++] = key.string();
   }
   return count;
