@@ -162,7 +162,7 @@ void run_finalizers(ThreadState& thread) noexcept {
 
 // The error of the body stays a root meanwhile: it is the thread's pending one.
 void NativeThread::wait_for_tasks() noexcept {
-  while (scheduler_.task_count() > 0) {
+  while (scheduler_.keeping_count() > 0) {
     if (state_.unwinding) {
       scheduler_.stop_tasks(state_);
       return;
@@ -176,6 +176,7 @@ void NativeThread::wait_for_tasks() noexcept {
     vm::safepoint(state_, vm::SafepointKind::kReturn);
     if (state_.interrupt.take(kInterruptFinalize) != 0) run_finalizers(state_);
   }
+  scheduler_.stop_tasks(state_);
 }
 
 void NativeThread::conclude(ThreadStatus status, const Value& error) noexcept {

@@ -182,10 +182,19 @@ void Scheduler::retire(Task& task) noexcept {
   if (task.next_ != nullptr) task.next_->previous_ = task.previous_;
   task.next_ = nullptr;
   task.previous_ = nullptr;
-  if (--task_count_ == 0) enders_.wake_all();
+  --task_count_;
+  if (task.is_daemon_) --daemon_count_;
+  if (keeping_count() == 0) enders_.wake_all();
   if (task.status() == ThreadStatus::kFailed && !task.is_collected_) {
     group_of(owner_.state().shared).note_failed(task);
   }
+}
+
+void Scheduler::make_daemon(Task& task) noexcept {
+  if (task.is_daemon_ || task.has_ended()) return;
+  task.is_daemon_ = true;
+  ++daemon_count_;
+  if (keeping_count() == 0) enders_.wake_all();
 }
 
 void Scheduler::stop_tasks(ThreadState& thread) noexcept {

@@ -64,6 +64,10 @@ class Scheduler {
 
   // All tasks that were started and have not ended, the root task not among them.
   std::size_t task_count() const noexcept { return task_count_; }
+  // Those of them for which the thread's end waits.
+  std::size_t keeping_count() const noexcept { return task_count_ - daemon_count_; }
+  // The thread's end does not wait for `task`, which is one of this scheduler's and has not ended. Raises: nothing.
+  void make_daemon(Task& task) noexcept;
   template <class Visit>
   void for_each_task(Visit visit) {
     for (Task* task = tasks_; task != nullptr;) {
@@ -72,7 +76,7 @@ class Scheduler {
       task = next;
     }
   }
-  // Who waits until no task is left.
+  // Who waits until no task is left, or none but daemons.
   WaitQueue& enders() noexcept { return enders_; }
   // Unwinds every task, running no script code; waits for their ends. Called by the root task. Raises: nothing.
   void stop_tasks(ThreadState& thread) noexcept;
@@ -147,6 +151,7 @@ class Scheduler {
   TimerHeap timers_;
   Task* tasks_ = nullptr;
   std::size_t task_count_ = 0;
+  std::size_t daemon_count_ = 0;
   std::uint64_t polls_ = 0;
   WaitQueue enders_;
   Task root_;

@@ -147,6 +147,7 @@ class Task final : public Awaitable {
   bool is_cancelled_ = false;
   bool attention_ = false;
   bool is_collected_ = false;
+  bool is_daemon_ = false;
 };
 
 // The running task of the native thread. Raises: nothing.

@@ -314,7 +314,7 @@ bool ThreadGroup::only_daemons_left() const noexcept {
 
 void ThreadGroup::wait_for_threads() {
   ThreadState& thread = main_->state();
-  while (main_->scheduler().task_count() > 0) {
+  while (main_->scheduler().keeping_count() > 0) {
     Waiter waiter(thread);
     main_->scheduler().enders().push(waiter);
     (void)wait(thread, waiter, kNoDeadline, "exit.tasks");

@@ -1,0 +1,455 @@
+// The module net: streams over TCP and unix sockets, listeners, datagrams, names. Servers are in net_serve.script.
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "all_modules.h"
+#include "host/load.h"
+#include "loop/event_loop.h"
+#include "net_address.h"
+#include "net_stream.h"
+#include "option_table.h"
+#include "sched/native_thread.h"
+#include "sched/scheduler.h"
+#include "sched/wait.h"
+#include "thread_library.h"
+#include "vm/call.h"
+#include "vm/native.h"
+#include "vm/operations.h"
+
+namespace baton::stdlib {
+namespace {
+
+constexpr std::string_view kServe =
+#include "net_serve.inc"
+    ;
+
+constexpr const char* kListenerClass = "Listener";
+constexpr const char* kUdpClass = "Udp";
+
+// A descriptor that is closed unless it is taken.
+class Descriptor {
+ public:
+  explicit Descriptor(ThreadState& thread, int number) noexcept : thread_(thread), number_(number) {}
+  ~Descriptor() {
+    if (number_ >= 0) close_descriptor(&thread_, number_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const noexcept { return number_; }
+  int take() noexcept { return std::exchange(number_, -1); }
+
+ private:
+  ThreadState& thread_;
+  int number_;
+};
+
+int resolve_failure(NativeCall& call, const ResolveError& error) {
+  call.push(Value());
+  call.push_string(error.message);
+  call.push_string(error.name);
+  return 3;
+}
+
+std::string described(std::string_view host, int port) {
+  std::string text(host);
+  if (port != 0) text += ":" + std::to_string(port);
+  return text;
+}
+
+int check_port(NativeCall& call, int i, std::string_view host) {
+  if (host.substr(0, 5) == "unix:" && call.none_or_nil(i)) return 0;
+  const std::int64_t port = call.check_integer(i);
+  if (port < 0 || port > 65535) call.argument_error(i, "port out of range");
+  return static_cast<int>(port);
+}
+
+void set_no_delay(int descriptor) noexcept {
+  const int on = 1;
+  (void)setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // refused for unix sockets
+}
+
+std::unique_ptr<ByteStream> make_stream(int descriptor) {
+  set_no_delay(descriptor);
+  return std::make_unique<DescriptorStream>(descriptor, true);
+}
+
+// --- connecting ------------------------------------------------------------------------------------------------------------
+
+// Connects a fresh socket. Returns: 0, an errno, or ETIMEDOUT at the deadline (then `late` is set).
+int connect_to(ThreadState& thread, int descriptor, const Address& address, std::int64_t deadline_ns, bool* late) {
+  int error = connect(descriptor, address.any(), address.length) == 0 ? 0 : errno;
+  if (error == EAGAIN && address.family() == AF_UNIX) {  // a full backlog: nothing tells when there is a place
+    sched::sleep_task_until(thread, monotonic_ns() + 1'000'000, "net.connect");
+    return connect_to(thread, descriptor, address, deadline_ns, late);
+  }
+  if (error != EINPROGRESS && error != EINTR) return error;
+  int refusal = 0;
+  const auto result = loop::EventLoop::of(thread).wait_for(thread, descriptor, loop::Direction::kWrite, deadline_ns, "net.connect",
+                                                           &refusal);
+  if (refusal != 0) return refusal;
+  if (result == sched::WaitResult::kTimedOut) {
+    *late = true;
+    return ETIMEDOUT;
+  }
+  socklen_t length = sizeof error;
+  if (getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &length) != 0) return errno;
+  return error;
+}
+
+int net_connect(NativeCall& call) {
+  static constexpr const char* kOptions[] = {"tls", "timeout", nullptr};
+  ThreadState& thread = call.thread();
+  const std::string host(call.check_text(1));
+  const int port = check_port(call, 2, host);
+  const OptionTable options(call, 3, kOptions);
+  if (options.get("tls").is_truthy()) options.mistake("tls", "is not available in this build");
+  const Value timeout = options.get("timeout");
+  const std::int64_t deadline_ns = timeout.is_nil() ? kNoDeadline : sched::deadline_after(options.number("timeout", 0));
+  sched::before_wait(thread);
+  ResolveError unknown;
+  const std::vector<Address> addresses = resolve(thread, host, port, false, &unknown);
+  if (unknown) return resolve_failure(call, unknown);
+  int error = EADDRNOTAVAIL;
+  for (const Address& address : addresses) {
+    Descriptor made(thread, socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    if (made.get() < 0) return call.failure_named(errno, described(host, port));
+    bool late = false;
+    error = connect_to(thread, made.get(), address, deadline_ns, &late);
+    if (late) return timeout_result(call);
+    if (error != 0) continue;
+    auto stream = make_stream(made.get());
+    (void)made.take();
+    push_stream(call, std::move(stream));
+    return 1;
+  }
+  return call.failure_named(error, described(host, port));
+}
+
+// --- listeners -------------------------------------------------------------------------------------------------------------
+
+struct Listener {
+  int descriptor = -1;
+  int port = 0;
+  std::string path;  // of a unix socket, removed when it is closed
+
+  void close(ThreadState* thread) noexcept {
+    if (descriptor < 0) return;
+    close_descriptor(thread, std::exchange(descriptor, -1));
+    if (!path.empty()) unlink(path.c_str());
+  }
+};
+
+Listener& any_listener(NativeCall& call) { return **static_cast<Listener**>(call.check_userdata(1, kListenerClass)); }
+
+// A socket file that nobody listens at any more is removed.
+bool remove_stale(const Address& address) noexcept {
+  const char* path = reinterpret_cast<const sockaddr_un*>(&address.storage)->sun_path;
+  struct stat information;
+  if (stat(path, &information) != 0 || !S_ISSOCK(information.st_mode)) return false;
+  const int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (probe < 0) return false;
+  const bool stale = connect(probe, address.any(), address.length) != 0 && errno == ECONNREFUSED;
+  ::close(probe);
+  return stale && unlink(path) == 0;
+}
+
+int bind_to(int descriptor, const Address& address) noexcept {
+  const int on = 1;
+  (void)setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (bind(descriptor, address.any(), address.length) == 0) return 0;
+  if (errno == EADDRINUSE && address.family() == AF_UNIX && remove_stale(address)) {
+    return bind(descriptor, address.any(), address.length) == 0 ? 0 : errno;
+  }
+  return errno;
+}
+
+int own_port(int descriptor) noexcept {
+  Address address;
+  address.length = sizeof address.storage;
+  return getsockname(descriptor, address.any(), &address.length) == 0 ? address.port() : 0;
+}
+
+int accept_one(NativeCall& call) {
+  ThreadState& thread = call.thread();
+  Listener& listener = any_listener(call);
+  if (listener.descriptor < 0) call.error("attempt to use a closed listener");
+  const std::int64_t deadline_ns = timeout_argument(call, 2);
+  sched::before_wait(thread);
+  for (;;) {
+    if (listener.descriptor < 0) return call.failure_named(EBADF, "the listener was closed");
+    Descriptor made(thread, accept4(listener.descriptor, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (made.get() >= 0) {
+      auto stream = make_stream(made.get());
+      (void)made.take();
+      push_stream(call, std::move(stream));
+      return 1;
+    }
+    if (errno == EINTR || errno == ECONNABORTED) continue;
+    if (errno != EAGAIN && errno != EWOULDBLOCK) return call.failure_named(errno, "");
+    int refusal = 0;
+    const auto result = loop::EventLoop::of(thread).wait_for(thread, listener.descriptor, loop::Direction::kRead, deadline_ns,
+                                                             "listener.accept", &refusal);
+    if (refusal != 0) return call.failure_named(refusal, "");
+    if (result == sched::WaitResult::kTimedOut) return timeout_result(call);
+  }
+}
+
+int listener_close(NativeCall& call) {
+  any_listener(call).close(&call.thread());
+  return call.result(Value::boolean(true));
+}
+
+const NativeInfo kListenerMethods[] = {
+    {"accept", "listener:accept([timeout])", "Waits for a connection; returns its Stream.", accept_one},
+    {"close", "listener:close()", "Closes it; who waits in accept gets EBADF.", listener_close},
+    {nullptr, nullptr, nullptr, nullptr},
+};
+
+int listener_index(NativeCall& call) {
+  const Value key = call.arg(2);
+  if (key.is_string() && key.string()->view() == "port") {
+    return call.result(Value::from(std::int64_t{any_listener(call).port}));
+  }
+  return call.result(*table::get(call.upvalue(1).table(), key));
+}
+
+const NativeInfo kListenerIndex = {"__index", "listener[key]", "Field port, and the methods of a listener.", listener_index};
+const NativeInfo kListenerClose = {"__close", "listener:__close()", "Closes it at the end of its scope.", listener_close};
+
+Table* class_with_fields(ThreadState& thread, const char* name, const NativeInfo* methods, const NativeInfo& index,
+                         const NativeInfo& closer) {
+  bool created = false;
+  Table* metatable = native::class_metatable(thread, name, &created);
+  if (!created) return metatable;
+  Table* list = table::make(thread.heap());
+  native::add_functions(thread, list, methods);
+  const Value lookup = native::make(thread, &index, 1);
+  lookup.native()->upvalues()[0] = Value::of(list);
+  native::set_field(thread, metatable, "__index", lookup);
+  native::set_field(thread, metatable, "__close", native::make(thread, &closer));
+  return metatable;
+}
+
+// A userdata that owns `made` through a pointer; it is closed when it is collected.
+template <class Owned>
+void push_owner(NativeCall& call, std::unique_ptr<Owned> made, Table* metatable) {
+  Userdata* handle = userdata::make(call.heap(), sizeof(Owned*));
+  call.push(Value::of(handle));
+  *static_cast<Owned**>(handle->block()) = made.release();
+  handle->release = [](void* block) noexcept {
+    Owned* owned = *static_cast<Owned**>(block);
+    owned->close(nullptr);
+    delete owned;
+  };
+  handle->metatable = metatable;
+}
+
+int net_listen(NativeCall& call) {
+  ThreadState& thread = call.thread();
+  const std::string host(call.optional_text(1, ""));
+  const int port = check_port(call, 2, host);
+  ResolveError unknown;
+  const std::vector<Address> addresses = resolve(thread, host, port, true, &unknown);
+  if (unknown) return resolve_failure(call, unknown);
+  int error = EADDRNOTAVAIL;
+  for (const Address& address : addresses) {
+    auto listener = std::make_unique<Listener>();
+    Descriptor made(thread, socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    if (made.get() < 0) return call.failure_named(errno, described(host, port));
+    error = bind_to(made.get(), address);
+    if (error == 0 && listen(made.get(), SOMAXCONN) != 0) error = errno;
+    if (error != 0) continue;
+    listener->port = own_port(made.get());
+    if (address.family() == AF_UNIX) listener->path = host.substr(5);
+    Table* metatable = class_with_fields(thread, kListenerClass, kListenerMethods, kListenerIndex, kListenerClose);
+    listener->descriptor = made.take();
+    push_owner(call, std::move(listener), metatable);
+    return 1;
+  }
+  return call.failure_named(error, described(host, port));
+}
+
+// --- datagrams -------------------------------------------------------------------------------------------------------------
+
+struct Udp {
+  int descriptor = -1;
+  int family = AF_UNSPEC;
+
+  void close(ThreadState* thread) noexcept {
+    if (descriptor >= 0) close_descriptor(thread, std::exchange(descriptor, -1));
+  }
+};
+
+Udp& check_udp(NativeCall& call) {
+  Udp& udp = **static_cast<Udp**>(call.check_userdata(1, kUdpClass));
+  if (udp.descriptor < 0 && udp.family == -1) call.error("attempt to use a closed socket");
+  return udp;
+}
+
+// Makes the socket of the family that is needed first. Returns: 0 or an errno.
+int open_udp(Udp& udp, int family) noexcept {
+  if (udp.descriptor >= 0) return 0;
+  udp.descriptor = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  udp.family = family;
+  return udp.descriptor >= 0 ? 0 : errno;
+}
+
+int udp_bind(NativeCall& call) {
+  Udp& udp = check_udp(call);
+  const std::string host(call.optional_text(2, ""));
+  const int port = check_port(call, 3, host);
+  ResolveError unknown;
+  const std::vector<Address> addresses = resolve(call.thread(), host, port, true, &unknown);
+  if (unknown) return resolve_failure(call, unknown);
+  int error = EADDRNOTAVAIL;
+  for (const Address& address : addresses) {
+    error = open_udp(udp, address.family());
+    if (error == 0 && bind(udp.descriptor, address.any(), address.length) != 0) error = errno;
+    if (error == 0) return call.result(Value::boolean(true));
+  }
+  return call.failure_named(error, described(host, port));
+}
+
+int udp_send(NativeCall& call) {
+  ThreadState& thread = call.thread();
+  Udp& udp = check_udp(call);
+  const std::string_view data = call.check_text(2);
+  const std::string host(call.check_text(3));
+  const int port = check_port(call, 4, host);
+  sched::before_wait(thread);
+  ResolveError unknown;
+  const std::vector<Address> addresses = resolve(thread, host, port, false, &unknown);
+  if (unknown) return resolve_failure(call, unknown);
+  int error = EAFNOSUPPORT;
+  for (const Address& address : addresses) {
+    error = open_udp(udp, address.family());
+    if (error != 0 || udp.family != address.family()) continue;
+    while (sendto(udp.descriptor, data.data(), data.size(), MSG_NOSIGNAL, address.any(), address.length) < 0) {
+      error = errno;
+      if (error == EINTR) continue;
+      if (error != EAGAIN && error != EWOULDBLOCK) break;
+      (void)loop::EventLoop::of(thread).wait_for(thread, udp.descriptor, loop::Direction::kWrite, kNoDeadline, "udp.send", &error);
+      if (error != 0) break;
+    }
+    if (error == 0) return call.result(Value::boolean(true));
+  }
+  return call.failure_named(error, described(host, port));
+}
+
+int udp_receive(NativeCall& call) {
+  ThreadState& thread = call.thread();
+  Udp& udp = check_udp(call);
+  const std::int64_t deadline_ns = timeout_argument(call, 2);
+  if (udp.descriptor < 0) call.error("the socket is not bound");
+  sched::before_wait(thread);
+  static thread_local char bytes[65536];
+  for (;;) {
+    if (udp.descriptor < 0) return call.failure_named(EBADF, "");
+    Address from;
+    from.length = sizeof from.storage;
+    const ssize_t got = recvfrom(udp.descriptor, bytes, sizeof bytes, 0, from.any(), &from.length);
+    if (got >= 0) {
+      call.push_string({bytes, static_cast<std::size_t>(got)});
+      call.push_string(from.host());
+      call.push(Value::from(std::int64_t{from.port()}));
+      return 3;
+    }
+    if (errno == EINTR) continue;
+    if (errno != EAGAIN && errno != EWOULDBLOCK) return call.failure_named(errno, "");
+    int refusal = 0;
+    const auto result = loop::EventLoop::of(thread).wait_for(thread, udp.descriptor, loop::Direction::kRead, deadline_ns,
+                                                             "udp.receive", &refusal);
+    if (refusal != 0) return call.failure_named(refusal, "");
+    if (result == sched::WaitResult::kTimedOut) return timeout_result(call);
+  }
+}
+
+int udp_close(NativeCall& call) {
+  Udp& udp = **static_cast<Udp**>(call.check_userdata(1, kUdpClass));
+  udp.close(&call.thread());
+  udp.family = -1;
+  return call.result(Value::boolean(true));
+}
+
+const NativeInfo kUdpMethods[] = {
+    {"bind", "udp:bind(host, port)", "Receives at this address; port 0: any.", udp_bind},
+    {"close", "udp:close()", "Closes it.", udp_close},
+    {"receive", "udp:receive([timeout])", "Waits for a datagram; returns data, host, port.", udp_receive},
+    {"send", "udp:send(data, host, port)", "Sends a datagram.", udp_send},
+    {nullptr, nullptr, nullptr, nullptr},
+};
+
+int udp_index(NativeCall& call) {
+  const Value key = call.arg(2);
+  if (key.is_string() && key.string()->view() == "port") {
+    const Udp& udp = check_udp(call);
+    return call.result(Value::from(std::int64_t{udp.descriptor >= 0 ? own_port(udp.descriptor) : 0}));
+  }
+  return call.result(*table::get(call.upvalue(1).table(), key));
+}
+
+const NativeInfo kUdpIndex = {"__index", "udp[key]", "Field port, and the methods of a datagram socket.", udp_index};
+const NativeInfo kUdpClose = {"__close", "udp:__close()", "Closes it at the end of its scope.", udp_close};
+
+int net_udp(NativeCall& call) {
+  Table* metatable = class_with_fields(call.thread(), kUdpClass, kUdpMethods, kUdpIndex, kUdpClose);
+  push_owner(call, std::make_unique<Udp>(), metatable);
+  return 1;
+}
+
+int net_resolve(NativeCall& call) {
+  const std::string host(call.check_text(1));
+  ResolveError unknown;
+  const std::vector<Address> addresses = resolve(call.thread(), host, 0, false, &unknown);
+  if (unknown) return resolve_failure(call, unknown);
+  Table* list = table::make(call.heap(), static_cast<std::uint32_t>(addresses.size()));
+  call.push(Value::of(list));
+  std::int64_t n = 0;
+  for (const Address& address : addresses) {
+    table::set_integer(call.heap(), list, ++n, Value::of(string::make(call.heap(), address.host())));
+  }
+  return 1;
+}
+
+// daemon(task): the program does not wait for this task. For servers.
+int make_daemon(NativeCall& call) {
+  sched::scheduler_of(call.thread()).make_daemon(*static_cast<sched::Task*>(call.check_userdata(1, "Task")));
+  return 0;
+}
+
+const NativeInfo kFunctions[] = {
+    {"connect", "net.connect(host, port[, {timeout=}])", "Connects to host and port, or to \"unix:/path\". Returns a Stream.",
+     net_connect},
+    {"listen", "net.listen(host, port)", "Listens at an address; port 0: any free one. Returns a Listener.", net_listen},
+    {"resolve", "net.resolve(host)", "A list of the addresses of a name.", net_resolve},
+    {"udp", "net.udp()", "A socket for datagrams.", net_udp},
+    {nullptr, nullptr, nullptr, nullptr},
+};
+
+constexpr NativeInfo kDaemon = {"daemon", "daemon(task)", "The program does not wait for this task.", make_daemon};
+
+}  // namespace
+
+Table* open_net(ThreadState& thread) {
+  Table* library = table::make(thread.heap(), 0, 8);
+  native::add_functions(thread, library, kFunctions);
+  vm::push(thread, Value::of(library));
+  if (host::load(thread, kServe, "=net", "t") != Status::kOk) throw ScriptError(thread.pending);
+  vm::push(thread, Value::of(library));
+  vm::push(thread, native::make(thread, &kDaemon));
+  vm::call(thread, 2, 0);
+  --thread.current->top;
+  return library;
+}
+
+}  // namespace baton::stdlib

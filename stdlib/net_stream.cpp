@@ -1,0 +1,130 @@
+#include "net_stream.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <ctime>
+
+#include "loop/event_loop.h"
+#include "net_address.h"
+#include "sched/wait.h"
+
+namespace baton::stdlib {
+namespace {
+
+constexpr std::size_t kLargestRead = 65536;
+
+// Fibers never leave their native thread, and nothing waits between filling and emptying it.
+char* scratch() noexcept {
+  static thread_local char bytes[kLargestRead];
+  return bytes;
+}
+
+bool would_block(int error) noexcept { return error == EAGAIN || error == EWOULDBLOCK; }
+
+// write() for what is no socket: a reader that is gone is EPIPE, not a signal.
+long write_without_signal(int descriptor, std::string_view bytes) noexcept {
+  sigset_t pipe_signal, before, pending;
+  sigemptyset(&pipe_signal);
+  sigaddset(&pipe_signal, SIGPIPE);
+  sigpending(&pending);
+  pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
+  const long written = ::write(descriptor, bytes.data(), bytes.size());
+  const int error = errno;
+  if (written < 0 && error == EPIPE && sigismember(&pending, SIGPIPE) == 0) {
+    const timespec now{0, 0};
+    while (sigtimedwait(&pipe_signal, nullptr, &now) < 0 && errno == EINTR) {
+    }
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  errno = error;
+  return written;
+}
+
+}  // namespace
+
+void close_descriptor(ThreadState* thread, int descriptor) noexcept {
+  if (thread != nullptr) loop::EventLoop::forget(*thread, descriptor);
+  ::close(descriptor);
+}
+
+bool DescriptorStream::fill(ThreadState& thread) {
+  sched::before_wait(thread);
+  error_ = 0;
+  for (;;) {
+    if (descriptor_ < 0) {
+      error_ = EBADF;
+      return false;
+    }
+    const long got = ::read(descriptor_, scratch(), kLargestRead);
+    if (got > 0) {
+      buffer_.append(scratch(), static_cast<std::size_t>(got));
+      return true;
+    }
+    if (got == 0) return false;
+    if (errno == EINTR) continue;
+    if (!would_block(errno)) {
+      error_ = errno;
+      return false;
+    }
+    int refusal = 0;
+    (void)loop::EventLoop::of(thread).wait_for(thread, descriptor_, loop::Direction::kRead, kNoDeadline, "stream.read", &refusal);
+    if (refusal != 0) {
+      error_ = refusal;
+      return false;
+    }
+  }
+}
+
+long DescriptorStream::put(std::string_view bytes) noexcept {
+  if (is_socket_) return ::send(descriptor_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  return write_without_signal(descriptor_, bytes);
+}
+
+int DescriptorStream::write(ThreadState& thread, std::string_view bytes) {
+  sched::before_wait(thread);
+  while (!bytes.empty()) {
+    if (descriptor_ < 0) return EBADF;
+    const long written = put(bytes);
+    if (written >= 0) {
+      bytes.remove_prefix(static_cast<std::size_t>(written));
+      continue;
+    }
+    if (errno == EINTR) continue;
+    if (!would_block(errno)) return errno;
+    int refusal = 0;
+    (void)loop::EventLoop::of(thread).wait_for(thread, descriptor_, loop::Direction::kWrite, kNoDeadline, "stream.write",
+                                               &refusal);
+    if (refusal != 0) return refusal;
+  }
+  return 0;
+}
+
+int DescriptorStream::shut_down(ThreadState& thread) {
+  if (!is_socket_) {
+    close(&thread);
+    return 0;
+  }
+  return ::shutdown(descriptor_, SHUT_WR) == 0 ? 0 : errno;
+}
+
+void DescriptorStream::close(ThreadState* thread) noexcept {
+  if (descriptor_ < 0) return;
+  const int descriptor = descriptor_;
+  descriptor_ = -1;
+  close_descriptor(thread, descriptor);
+}
+
+int DescriptorStream::peer(std::string* host, int* port) const {
+  if (!is_socket_) return ENOTSOCK;
+  Address address;
+  address.length = sizeof address.storage;
+  if (getpeername(descriptor_, address.any(), &address.length) != 0) return errno;
+  *host = address.host();
+  *port = address.port();
+  return 0;
+}
+
+}  // namespace baton::stdlib

@@ -1,0 +1,302 @@
+// The class Stream: reading by formats from a buffer that a ByteStream fills, and the methods that stand on it.
+#include "stream.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cerrno>
+#include <cstring>
+
+#include "base/number.h"
+#include "vm/operations.h"
+#include "vm/safepoint.h"
+
+namespace baton::stdlib {
+
+int ByteStream::peer(std::string*, int*) const { return ENOTSOCK; }
+
+void ByteStream::consume(std::size_t count) noexcept {
+  start_ += count;
+  if (start_ == buffer_.size()) {
+    buffer_.clear();
+    start_ = 0;
+  } else if (start_ > 65536 && start_ > buffer_.size() / 2) {
+    buffer_.erase(0, start_);
+    start_ = 0;
+  }
+}
+
+namespace {
+
+// Takes the first `count` bytes of the buffer as a string onto the window.
+void take(NativeCall& call, ByteStream& stream, std::size_t count, std::size_t drop = 0) {
+  call.push(Value::of(string::make(call.heap(), stream.buffered().substr(0, count))));
+  stream.consume(count + drop);
+}
+
+bool read_line(NativeCall& call, ByteStream& stream, bool keep_end) {
+  std::size_t searched = 0;
+  for (;;) {
+    const std::string_view ready = stream.buffered();
+    const std::size_t from = std::min(searched, ready.size());
+    const std::size_t end = ready.find('\n', from);
+    if (end != std::string_view::npos) {
+      if (keep_end) take(call, stream, end + 1);
+      else take(call, stream, end, 1);
+      return true;
+    }
+    searched = ready.size();
+    if (!stream.fill(call.thread())) break;
+  }
+  const std::size_t rest = stream.error() == 0 ? stream.buffered().size() : 0;
+  if (rest == 0) return false;
+  take(call, stream, rest);
+  return true;
+}
+
+bool read_count(NativeCall& call, ByteStream& stream, std::size_t count) {
+  while (stream.buffered().size() < count) {
+    if (!stream.fill(call.thread())) break;
+  }
+  const std::size_t got = std::min(count, stream.buffered().size());
+  if (got == 0 && (count > 0 || stream.error() != 0)) return false;
+  if (got < count && stream.error() != 0) return false;
+  take(call, stream, got);
+  return true;
+}
+
+// Format 0: "" unless at the end.
+bool at_data(NativeCall& call, ByteStream& stream) {
+  if (stream.buffered().empty() && !stream.fill(call.thread())) return false;
+  call.push_string("");
+  return true;
+}
+
+bool read_all(NativeCall& call, ByteStream& stream) {
+  while (stream.fill(call.thread())) vm::poll(call.thread());
+  if (stream.error() != 0) return false;
+  take(call, stream, stream.buffered().size());
+  return true;
+}
+
+// The longest prefix that may be a numeral, at most 200 bytes, as the manual says of format "n".
+bool read_number(NativeCall& call, ByteStream& stream) {
+  const auto byte = [&](std::size_t i) -> int {
+    while (stream.buffered().size() <= i) {
+      if (!stream.fill(call.thread())) return -1;
+    }
+    return static_cast<unsigned char>(stream.buffered()[i]);
+  };
+  std::size_t skip = 0;
+  while (byte(skip) >= 0 && std::isspace(byte(skip))) ++skip;
+  std::size_t at = skip;
+  const auto accept = [&](const char* set) {
+    const int c = byte(at);
+    if (c < 0 || c == 0 || std::strchr(set, c) == nullptr || at - skip >= 200) return false;
+    ++at;
+    return true;
+  };
+  const auto digits = [&](bool hex) {
+    int count = 0;
+    while (at - skip < 200 && byte(at) >= 0 && (hex ? std::isxdigit(byte(at)) : std::isdigit(byte(at)))) ++at, ++count;
+    return count;
+  };
+  (void)accept("+-");
+  bool hex = false;
+  int count = 0;
+  if (accept("0")) {
+    if (accept("xX")) hex = true;
+    else count = 1;
+  }
+  count += digits(hex);
+  if (accept(".")) count += digits(hex);
+  if (count > 0 && accept(hex ? "pP" : "eE")) {
+    (void)accept("+-");
+    (void)digits(false);
+  }
+  const std::string text(stream.buffered().substr(skip, at - skip));
+  stream.consume(at);
+  call.push(Value::of(string::make(call.heap(), text)));
+  Value number;
+  const bool fine = vm::to_number(call.pop(), number);
+  if (!fine) return false;
+  call.push(number);
+  return true;
+}
+
+bool read_by(NativeCall& call, ByteStream& stream, int i) {
+  const Value format = call.arg(i);
+  if (format.is_number()) {
+    const std::int64_t count = call.check_integer(i);
+    if (count < 0) call.argument_error(i, "negative count");
+    return count == 0 ? at_data(call, stream) : read_count(call, stream, static_cast<std::size_t>(count));
+  }
+  std::string_view text = call.check_text(i);
+  if (!text.empty() && text[0] == '*') text.remove_prefix(1);
+  switch (text.empty() ? '\0' : text[0]) {
+    case 'l': return read_line(call, stream, false);
+    case 'L': return read_line(call, stream, true);
+    case 'n': return read_number(call, stream);
+    case 'a': return read_all(call, stream);
+    default: call.argument_error(i, "invalid format");
+  }
+}
+
+}  // namespace
+
+int read_stream_formats(NativeCall& call, ByteStream& stream, int first, int last) {
+  const int before = call.size();
+  bool fine = true;
+  if (first > last) fine = read_line(call, stream, false);
+  for (int i = first; fine && i <= last; ++i) fine = read_by(call, stream, i);
+  if (fine) return call.size() - before;
+  if (stream.error() != 0) return call.failure_named(stream.error(), "");
+  call.push(Value());
+  return call.size() - before;
+}
+
+int read_some(NativeCall& call, ByteStream& stream, std::size_t most) {
+  if (stream.buffered().empty() && !stream.fill(call.thread())) {
+    if (stream.error() != 0) return call.failure_named(stream.error(), "");
+    return call.result(Value());
+  }
+  take(call, stream, std::min(most, stream.buffered().size()));
+  return 1;
+}
+
+int write_arguments(NativeCall& call, ByteStream& stream) {
+  for (int i = 2; i <= call.count(); ++i) (void)call.check_string(i);  // all, before the first is written
+  int error = 0;
+  if (call.count() == 2) {
+    error = stream.write(call.thread(), call.arg(2).string()->view());
+  } else {
+    std::string bytes;
+    for (int i = 2; i <= call.count(); ++i) bytes += call.arg(i).string()->view();
+    error = stream.write(call.thread(), bytes);
+  }
+  return error != 0 ? call.failure_named(error, "") : call.result(Value::boolean(true));
+}
+
+// --- the class -------------------------------------------------------------------------------------------------------------
+
+namespace {
+
+struct Block {
+  ByteStream* stream;
+};
+
+ByteStream& any_stream(NativeCall& call) { return *static_cast<Block*>(call.check_userdata(1, kStreamClass))->stream; }
+
+int stream_read(NativeCall& call) { return read_stream_formats(call, check_stream(call), 2, call.count()); }
+
+int stream_read_some(NativeCall& call) {
+  ByteStream& stream = check_stream(call);
+  const std::int64_t most = call.optional_integer(2, 65536);
+  if (most < 1) call.argument_error(2, "must be at least 1");
+  return read_some(call, stream, static_cast<std::size_t>(most));
+}
+
+int stream_write(NativeCall& call) { return write_arguments(call, check_stream(call)); }
+
+int stream_lines(NativeCall& call) {
+  (void)check_stream(call);
+  return push_line_iterator(call);
+}
+
+int stream_shutdown(NativeCall& call) {
+  ByteStream& stream = check_stream(call);
+  const int error = stream.shut_down(call.thread());
+  return error != 0 ? call.failure_named(error, "") : call.result(Value::boolean(true));
+}
+
+int stream_close(NativeCall& call) {
+  any_stream(call).close(&call.thread());
+  return call.result(Value::boolean(true));
+}
+
+int stream_peer(NativeCall& call) {
+  std::string host;
+  int port = 0;
+  const int error = check_stream(call).peer(&host, &port);
+  if (error != 0) return call.failure_named(error, "");
+  call.push_string(host);
+  if (port == 0) return 1;
+  call.push(Value::from(std::int64_t{port}));
+  return 2;
+}
+
+int stream_to_string(NativeCall& call) { return call.result_string(any_stream(call).is_closed() ? "Stream (closed)" : "Stream"); }
+
+const NativeInfo kMethods[] = {
+    {"close", "stream:close()", "Closes it; later calls do nothing.", stream_close},
+    {"lines", "stream:lines()", "Iterates over lines, without their ends.", stream_lines},
+    {"peer", "stream:peer()", "Host and port of the other end.", stream_peer},
+    {"read", "stream:read(...)", "Reads by the formats of io.read: \"l\", \"L\", \"n\", \"a\", a count. nil at the end.",
+     stream_read},
+    {"read_some", "stream:read_some([max])", "What is there, at least one byte; waits if nothing is. nil at the end.",
+     stream_read_some},
+    {"shutdown", "stream:shutdown()", "Nothing more will be written; the other end reads the end. Reading goes on.",
+     stream_shutdown},
+    {"write", "stream:write(...)", "Writes strings and numbers; waits while the other end does not read.", stream_write},
+    {nullptr, nullptr, nullptr, nullptr},
+};
+
+const NativeInfo kMetamethods[] = {
+    {"__close", "stream:__close()", "Closes the stream at the end of its scope.", stream_close},
+    {"__tostring", "tostring(stream)", "Whether it is closed.", stream_to_string},
+    {nullptr, nullptr, nullptr, nullptr},
+};
+
+// Upvalue 1: the stream.
+int next_line(NativeCall& call) {
+  const Value subject = call.upvalue(1);
+  auto& stream = *static_cast<Block*>(subject.userdata()->block())->stream;
+  call.push(subject);
+  if (stream.is_closed()) return call.result(Value());
+  if (read_line(call, stream, false)) return 1;
+  if (stream.error() != 0) {
+    (void)call.failure_named(stream.error(), "");
+    vm::raise_text(call.thread(), call.slot(call.size() - 1).string()->view());
+  }
+  return call.result(Value());
+}
+
+constexpr NativeInfo kNextLine = {"lines", "lines()", "The next line of a stream, or nil.", next_line};
+
+}  // namespace
+
+ByteStream& check_stream(NativeCall& call) {
+  ByteStream& stream = any_stream(call);
+  if (stream.is_closed()) call.error("attempt to use a closed stream");
+  return stream;
+}
+
+int push_line_iterator(NativeCall& call) {
+  const Value next = native::make(call.thread(), &kNextLine, 1);
+  next.native()->upvalues()[0] = call.arg(1);
+  return call.result(next);
+}
+
+Table* stream_metatable(ThreadState& thread) {
+  bool created = false;
+  Table* metatable = native::class_metatable(thread, kStreamClass, &created);
+  if (!created) return metatable;
+  Table* methods = table::make(thread.heap());
+  native::add_functions(thread, methods, kMethods);
+  native::set_field(thread, metatable, "__index", Value::of(methods));
+  native::add_functions(thread, metatable, kMetamethods);
+  return metatable;
+}
+
+void push_stream(NativeCall& call, std::unique_ptr<ByteStream> stream) {
+  Userdata* handle = userdata::make(call.heap(), sizeof(Block));
+  call.push(Value::of(handle));
+  static_cast<Block*>(handle->block())->stream = stream.release();
+  handle->release = [](void* block) noexcept {
+    ByteStream* owned = static_cast<Block*>(block)->stream;
+    owned->close(nullptr);
+    delete owned;
+  };
+  handle->metatable = stream_metatable(call.thread());
+}
+
+}  // namespace baton::stdlib

@@ -1,0 +1,66 @@
+// Streams of bytes as scripts see them: sockets, pipes, terminals. One script class, Stream, for all of them.
+//
+// Invariants
+//  - What was received and not yet read stands in `buffer`; only `fill` appends, only readers take. Both may be called by
+//    several tasks in turn: nobody keeps a pointer into the buffer over a `fill`.
+//  - A closed stream has no descriptor any more; who waits in it then is woken and gets EBADF.
+// Owner: the userdata that holds it. Threading: under the GIL; `fill` and `write_some` suspend the task, not the thread.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "vm/native.h"
+
+namespace baton::stdlib {
+
+inline constexpr const char* kStreamClass = "Stream";
+
+class ByteStream {
+ public:
+  ByteStream() = default;
+  virtual ~ByteStream() = default;
+  ByteStream(const ByteStream&) = delete;
+  ByteStream& operator=(const ByteStream&) = delete;
+
+  // Waits for at least one byte more in the buffer. Returns: false at the end or after a failure (`error` tells: 0 at the
+  // end). Raises: cancellations, kMemory.
+  virtual bool fill(ThreadState& thread) = 0;
+  // Writes all bytes, waiting as often as needed. Returns: 0 or an errno. Raises: as fill.
+  virtual int write(ThreadState& thread, std::string_view bytes) = 0;
+  // No more will be written; reading goes on. Returns: 0 or an errno.
+  virtual int shut_down(ThreadState& thread) = 0;
+  // Idempotent. Raises: nothing. `thread` is null when the collector closes it.
+  virtual void close(ThreadState* thread) noexcept = 0;
+  virtual bool is_closed() const noexcept = 0;
+  // "host", port of the other end; an errno if there is none.
+  virtual int peer(std::string* host, int* port) const;
+
+  std::string_view buffered() const noexcept { return std::string_view(buffer_).substr(start_); }
+  void consume(std::size_t count) noexcept;
+  int error() const noexcept { return error_; }
+
+ protected:
+  std::string buffer_;
+  std::size_t start_ = 0;  // of what is not read yet
+  int error_ = 0;
+};
+
+// Pushes a Stream that owns `stream`. Raises: kMemory.
+void push_stream(NativeCall& call, std::unique_ptr<ByteStream> stream);
+// Argument 1, open. Raises: "Stream expected", "attempt to use a closed stream".
+ByteStream& check_stream(NativeCall& call);
+// The metatable of Streams, made on first use. Raises: kMemory.
+Table* stream_metatable(ThreadState& thread);
+
+// Reads by the formats in arguments first..last (none: one line) and pushes the results, as io.read does. Returns: how many.
+int read_stream_formats(NativeCall& call, ByteStream& stream, int first, int last);
+// What is there, at most `most` bytes, at least one; waits if nothing is. Pushes it; or nil at the end; or nil, message, code.
+int read_some(NativeCall& call, ByteStream& stream, std::size_t most);
+// An iterator of lines without their ends over the stream in argument 1. Pushes its values; returns how many.
+int push_line_iterator(NativeCall& call);
+// Writes arguments 2... (strings and numbers). Returns: results pushed: true, or nil, message, code.
+int write_arguments(NativeCall& call, ByteStream& stream);
+
+}  // namespace baton::stdlib
