@@ -60,6 +60,13 @@
 #define BATON_TAIL_CALL_DISPATCH 0
 #endif
 
+// In front of a loop that runs a few times or not at all: unrolled, it would take registers from the common path.
+#ifdef __clang__
+#define BATON_SHORT_LOOP _Pragma("clang loop unroll(disable) vectorize(disable)")
+#else
+#define BATON_SHORT_LOOP _Pragma("GCC unroll 1")
+#endif
+
 // The build option `stress`: collect at every safepoint, move stacks at every call.
 #ifndef BATON_STRESS
 #define BATON_STRESS 0

@@ -98,13 +98,6 @@
     BATON_NEXT();       \
   } while (0)
 
-// In front of a loop that runs a few times or not at all: unrolled, it would take registers from the common path.
-#ifdef __clang__
-#define BATON_SHORT_LOOP _Pragma("clang loop unroll(disable) vectorize(disable)")
-#else
-#define BATON_SHORT_LOOP _Pragma("GCC unroll 1")
-#endif
-
 // After a slow path that returned a Next.
 #define BATON_RESUME(expression)                                   \
   do {                                                             \
