@@ -103,7 +103,7 @@ class PrototypeBuilder {
     locals_.push_back({fixture_.text(name).string(), start, end});
   }
   PrototypeBuilder& emit(Instruction i, std::uint32_t line = 1) {
-    code_.push_back(i);
+    code_.push_back(i.encoded());
     lines_.push_back(line);
     return *this;
   }
