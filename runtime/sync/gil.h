@@ -19,6 +19,7 @@
 #include "base/interrupt.h"
 #include "base/platform.h"
 #include "sync/futex.h"
+#include "sync/os_thread.h"
 
 namespace baton {
 
@@ -45,6 +46,9 @@ struct alignas(kCacheLineBytes) GilSlot {
   bool asked = false;                // holder: kInterruptGilDrop was set for this turn
   bool waiting = false;
   bool attached = false;
+  bool called = false;      // waiter: bound to the holder's processor until it has the lock
+  int kernel_thread = 0;    // its number at the kernel, set by its first wait
+  ProcessorSet processors;  // where it may run, while it is called
   int hold_depth = 0;       // owner: open Gil::hold; asked meanwhile, it keeps the lock
   std::atomic<bool> contended{false};  // holder: turn_began_ns is set. Read by the owner without the mutex
 
@@ -210,6 +214,8 @@ class Gil {
   std::int64_t due_ns(const GilSlot* holder, const GilSlot* heir) const noexcept;
   std::int64_t arm(GilSlot* slot, GilSlot* holder, std::int64_t now_ns) noexcept;
   void ask(GilSlot* holder) noexcept;
+  bool will_call(const GilSlot* holder, const GilSlot* next) const noexcept;
+  static void call_here(GilSlot* next) noexcept;
   void requeue(GilSlot* slot, const GilSlot* next, std::int64_t now_ns) noexcept;
   void grant(GilSlot* next, std::int64_t now_ns) noexcept;
   GilSlot* late_timekeeper(const GilSlot* holder, const GilSlot* about_to_wait) const noexcept;

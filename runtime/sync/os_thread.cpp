@@ -130,6 +130,25 @@ void block_asynchronous_signals() noexcept {
   pthread_sigmask(SIG_BLOCK, &blocked, nullptr);
 }
 
+int current_kernel_thread() noexcept { return gettid(); }
+
+bool thread_processors(int kernel_thread, ProcessorSet& result) noexcept {
+  return sched_getaffinity(kernel_thread, sizeof result, &result) == 0;
+}
+
+bool set_thread_processors(int kernel_thread, const ProcessorSet& processors) noexcept {
+  return sched_setaffinity(kernel_thread, sizeof processors, &processors) == 0;
+}
+
+bool call_thread_here(int kernel_thread) noexcept {
+  const int here = sched_getcpu();
+  if (here < 0 || here >= CPU_SETSIZE) return false;
+  ProcessorSet only;
+  CPU_ZERO(&only);
+  CPU_SET(here, &only);
+  return set_thread_processors(kernel_thread, only);
+}
+
 StackExtent current_native_stack() noexcept {
   auto* here = static_cast<std::byte*>(__builtin_frame_address(0));
   if (gettid() == getpid()) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <sched.h>
 
 #include <atomic>
 #include <cstddef>
@@ -69,6 +70,19 @@ void sharpen_timed_waits() noexcept;
 
 // Lets this thread's asynchronous signals wait for another thread. Synchronous ones (SIGSEGV ...) stay.
 void block_asynchronous_signals() noexcept;
+
+// Processors on which a native thread may run.
+using ProcessorSet = cpu_set_t;
+
+// The calling thread's number at the kernel.
+int current_kernel_thread() noexcept;
+
+// Reads where a native thread of this process may run. Returns: false if it has ended.
+bool thread_processors(int kernel_thread, ProcessorSet& result) noexcept;
+// Sets it; 0 is the calling thread. Returns: whether the system agreed.
+bool set_thread_processors(int kernel_thread, const ProcessorSet& processors) noexcept;
+// Binds a native thread to the processor on which the caller runs. Returns: whether the system agreed.
+bool call_thread_here(int kernel_thread) noexcept;
 
 struct StackExtent {
   std::byte* low;  // lowest address that may be used

@@ -1,0 +1,144 @@
+/* The pinging client of the convoy benchmark: a process of its own, so that its load and its clock are not the server's.
+ *
+ *   ping THREADS SECONDS ROUNDS SERVER...      the server reads its standard input and writes its standard output
+ *
+ * It tells the server by single bytes what to do: 'p' answer with one byte; 's' start the computing threads; 'e' end them;
+ * 'c' answer with how much they have done, 20 characters; 'q' end. It runs ROUNDS rounds of three phases, SECONDS each:
+ * pings without computing threads, computing threads without pings, both. One ping leaves every millisecond; a ping that
+ * is late because the answer before came late counts from when it should have left. Prints for each round
+ *
+ *   idle p50, p99, busy p50, p99, p99.9, longest (all in microseconds), work per second without and with pings
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { kPeriodNs = 1000000, kMost = 1000000 };
+
+static int to_server, from_server;
+static int64_t times[kMost];
+
+static int64_t now_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static void sleep_until(int64_t at) {
+  struct timespec when = {at / 1000000000, at % 1000000000};
+  while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &when, NULL) == EINTR) {
+  }
+}
+
+static void fail(const char *what) {
+  fprintf(stderr, "ping: %s: %s\n", what, errno != 0 ? strerror(errno) : "the server has ended");
+  exit(1);
+}
+
+static void tell(char command) {
+  if (write(to_server, &command, 1) != 1) fail("write");
+}
+
+static void hear(char *answer, size_t size) {
+  size_t got = 0;
+  while (got < size) {
+    errno = 0;
+    ssize_t n = read(from_server, answer + got, size - got);
+    if (n <= 0) fail("read");
+    got += (size_t)n;
+  }
+}
+
+static int64_t work_done(void) {
+  char text[21] = {0};
+  tell('c');
+  hear(text, 20);
+  return strtoll(text, NULL, 10);
+}
+
+static int ascending(const void *a, const void *b) {
+  int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+  return x < y ? -1 : x > y;
+}
+
+/* Pings for so long; the sorted reply times are in `times`. Returns how many. */
+static int ping(int64_t duration) {
+  int64_t began = now_ns(), next = began, answered = began;
+  int count = 0;
+  char byte;
+  while (next < began + duration && count < kMost) {
+    sleep_until(next);
+    int64_t sent = answered > next ? next : now_ns(); /* the client's own late wake-up is not the server's */
+    tell('p');
+    hear(&byte, 1);
+    answered = now_ns();
+    times[count++] = answered - sent;
+    next += kPeriodNs;
+  }
+  qsort(times, (size_t)count, sizeof times[0], ascending);
+  return count;
+}
+
+static double at(int count, double part) {
+  int place = (int)((double)count * part);
+  return (double)times[place < count ? place : count - 1] / 1000.0;
+}
+
+/* Runs the server with a pipe to it and one from it. */
+static void start(char **command) {
+  int there[2], back[2];
+  if (pipe2(there, O_CLOEXEC) != 0 || pipe2(back, O_CLOEXEC) != 0) fail("pipe");
+  pid_t child = fork();
+  if (child < 0) fail("fork");
+  if (child == 0) {
+    dup2(there[0], STDIN_FILENO);
+    dup2(back[1], STDOUT_FILENO);
+    execvp(command[0], command);
+    perror(command[0]);
+    _exit(127);
+  }
+  close(there[0]);
+  close(back[1]);
+  to_server = there[1];
+  from_server = back[0];
+}
+
+int main(int argc, char **argv) {
+  if (argc < 5) return 2;
+  signal(SIGPIPE, SIG_IGN);
+  prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
+  int threads = atoi(argv[1]);
+  start(argv + 4);
+  int64_t duration = (int64_t)(atof(argv[2]) * 1e9);
+  for (int round = atoi(argv[3]); round > 0; --round) {
+    ping(duration / 10);
+    int count = ping(duration);
+    printf("%.1f %.1f ", at(count, 0.5), at(count, 0.99));
+    if (threads > 0) tell('s');
+    sleep_until(now_ns() + 100000000);
+    int64_t began = now_ns(), before = work_done();
+    sleep_until(began + duration);
+    int64_t ended = now_ns(), after = work_done();
+    double alone = (double)(after - before) * 1e9 / (double)(ended - began);
+    began = now_ns();
+    before = work_done();
+    count = ping(duration);
+    ended = now_ns();
+    after = work_done();
+    printf("%.1f %.1f %.1f %.1f %.1f %.1f\n", at(count, 0.5), at(count, 0.99), at(count, 0.999), at(count, 1.0), alone,
+           (double)(after - before) * 1e9 / (double)(ended - began));
+    fflush(stdout);
+    if (threads > 0) tell('e');
+    sleep_until(now_ns() + 50000000);
+  }
+  tell('q');
+  return 0;
+}
