@@ -360,6 +360,7 @@ Table* open_async(ThreadState& thread) {
   const Value spawn = native::make(thread, &kSpawn, 1);
   spawn.native()->upvalues()[0] = Value::of(task_metatable(thread));
   native::set_field(thread, library, "spawn", spawn);
+  add_sync_family(thread, library);
   add_combinators(thread, library);
   return library;
 }

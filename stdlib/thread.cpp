@@ -276,7 +276,6 @@ int thread_storage(NativeCall& call) {
 const NativeInfo kFunctions[] = {
     {"current", "thread.current()", "The Thread that is running.", thread_current},
     {"list", "thread.list()", "A list of all native threads that have not ended, the main one first.", thread_list},
-    {"lock", "thread.lock()", "A new lock, free: one holder at a time, first come, first served.", thread_lock},
     {"main", "thread.main()", "The Thread that runs the main chunk.", thread_main},
     {"spawn", "thread.spawn([{name=, daemon=},] f, ...)",
      "Starts a native thread that calls f with the arguments. All native threads share all values; one at a time runs, the "
@@ -290,8 +289,9 @@ const NativeInfo kFunctions[] = {
 }  // namespace
 
 Table* open_thread(ThreadState& thread) {
-  Table* library = table::make(thread.heap(), 0, 8);
+  Table* library = table::make(thread.heap(), 0, 32);
   native::add_functions(thread, library, kFunctions);
+  add_sync_family(thread, library);
   return library;
 }
 

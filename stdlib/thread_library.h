@@ -3,6 +3,7 @@
 // Invariant: none. Owner: none. Threading: as all natives.
 #pragma once
 
+#include "sched/lock.h"
 #include "sched/wait.h"
 #include "vm/native.h"
 
@@ -33,7 +34,22 @@ int thread_spawn_task(NativeCall& call);
 // thread:on_done(f), task:on_done(f), future:on_done(f); in async_awaitable.cpp.
 int thread_on_done(NativeCall& call);
 
-// thread.lock().
+// The synchronisation family: lock, rlock in thread_lock.cpp; semaphore, condition, event, barrier, atomic in
+// thread_sync.cpp; queue, priority_queue in thread_queue.cpp; the rest in thread_family.script.
 int thread_lock(NativeCall& call);
+int thread_rlock(NativeCall& call);
+int thread_semaphore(NativeCall& call);
+int thread_condition(NativeCall& call);
+int thread_event(NativeCall& call);
+int thread_barrier(NativeCall& call);
+int thread_atomic(NativeCall& call);
+int thread_queue(NativeCall& call);
+int thread_priority_queue(NativeCall& call);
+
+// The Lock or RLock that argument i is, or null. Raises: nothing.
+sched::Lock* test_lock(NativeCall& call, int i) noexcept;
+
+// Adds the whole family to the module `library`: thread's and async's are the same. Raises: kMemory.
+void add_sync_family(ThreadState& thread, Table* library);
 
 }  // namespace baton::stdlib

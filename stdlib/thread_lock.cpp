@@ -13,16 +13,22 @@ namespace {
 using sched::Lock;
 
 constexpr const char* kLockClass = "Lock";
+constexpr const char* kReentrantClass = "RLock";
 constexpr const char* kGuardClass = "Guard";
 
 static_assert(std::is_trivially_destructible_v<Lock>);  // so the userdata needs no release
+
+constexpr const char* kHeldByAnother = "the lock is held by another task";
 
 // The right to release one acquisition, once. The lock's userdata is user value 1 of the guard's.
 struct Guard {
   std::uint64_t serial;  // 0: nothing to release
 };
 
-Lock& check_lock(NativeCall& call) { return *static_cast<Lock*>(call.check_userdata(1, kLockClass)); }
+Lock& check_lock(NativeCall& call) {
+  if (void* reentrant = call.test_userdata(1, kReentrantClass)) return *static_cast<Lock*>(reentrant);
+  return *static_cast<Lock*>(call.check_userdata(1, kLockClass));
+}
 
 // Gives the lock back, if it still is what was acquired under that number.
 void release_acquisition(Lock& lock, std::uint64_t serial) noexcept {
@@ -34,7 +40,7 @@ int guard_release(NativeCall& call) {
   if (guard.serial == 0) return 0;
   Lock& lock = *static_cast<Lock*>(call.slot(1).userdata()->user_values()[0].userdata()->block());
   const bool is_current = lock.is_locked() && lock.serial() == guard.serial;
-  if (is_current && !lock.is_held_by(call.thread())) call.error("the lock is held by another native thread");
+  if (is_current && !lock.is_held_by(call.thread())) call.error(kHeldByAnother);
   release_acquisition(lock, guard.serial);
   guard.serial = 0;
   return 0;
@@ -63,6 +69,7 @@ Guard& push_guard(NativeCall& call) {
 int lock_acquire(NativeCall& call) {
   Lock& lock = check_lock(call);
   const std::int64_t deadline = timeout_argument(call, 2);
+  sched::before_wait(call.thread());
   Guard& guard = push_guard(call);  // first, so that nothing can fail once the lock is held
   if (lock.acquire(call.thread(), deadline) == sched::WaitResult::kTimedOut) {
     call.error("timeout: the lock did not become free within %g seconds", call.check_number(2));
@@ -73,9 +80,12 @@ int lock_acquire(NativeCall& call) {
 
 int lock_try_acquire(NativeCall& call) {
   Lock& lock = check_lock(call);
-  if (lock.is_locked()) return call.result(Value::boolean(false));
+  const bool may_wait = !call.none_or_nil(2);
+  const std::int64_t deadline = timeout_argument(call, 2);
   Guard& guard = push_guard(call);
-  (void)lock.try_acquire(call.thread());  // it is free: nobody ran in between
+  const bool has_it = may_wait ? lock.acquire(call.thread(), deadline) == sched::WaitResult::kReady
+                               : lock.try_acquire(call.thread());
+  if (!has_it) return call.result(Value::boolean(false));
   guard.serial = lock.serial();
   return 1;
 }
@@ -83,7 +93,7 @@ int lock_try_acquire(NativeCall& call) {
 int lock_release(NativeCall& call) {
   Lock& lock = check_lock(call);
   if (!lock.is_locked()) call.error("the lock is not held");
-  if (!lock.is_held_by(call.thread())) call.error("the lock is held by another native thread");
+  if (!lock.is_held_by(call.thread())) call.error(kHeldByAnother);
   lock.release();
   return 0;
 }
@@ -105,6 +115,7 @@ class Held {
 int lock_with(NativeCall& call) {
   Lock& lock = check_lock(call);
   call.check_any(2);
+  sched::before_wait(call.thread());
   (void)lock.acquire(call.thread(), kNoDeadline);
   const Held held(lock);
   return vm::call(call.thread(), call.count() - 2, kMultipleResults);
@@ -117,18 +128,28 @@ const NativeInfo kLockMethods[] = {
      lock_acquire},
     {"locked", "lock:locked()", "Whether somebody holds the lock.", lock_locked},
     {"release", "lock:release()", "Releases the lock; raises if the running native thread does not hold it.", lock_release},
-    {"try_acquire", "lock:try_acquire()", "Returns a guard if the lock was free, else false.", lock_try_acquire},
+    {"try_acquire", "lock:try_acquire([timeout])",
+     "Returns a guard if the lock is free, or becomes free within the timeout (seconds), else false.", lock_try_acquire},
     {"with", "lock:with(f, ...)", "Calls f holding the lock; returns its results.", lock_with},
     {nullptr, nullptr, nullptr, nullptr},
 };
 
+int make_lock(NativeCall& call, const char* class_name, bool is_reentrant) {
+  Userdata* lock = userdata::make(call.heap(), sizeof(Lock));
+  new (lock->block()) Lock(is_reentrant);
+  vm::set_metatable(call.thread(), Value::of(lock), thread_class(call.thread(), class_name, kLockMethods));
+  return call.result(Value::of(lock));
+}
+
 }  // namespace
 
-int thread_lock(NativeCall& call) {
-  Userdata* lock = userdata::make(call.heap(), sizeof(Lock));
-  new (lock->block()) Lock;
-  vm::set_metatable(call.thread(), Value::of(lock), thread_class(call.thread(), kLockClass, kLockMethods));
-  return call.result(Value::of(lock));
+int thread_lock(NativeCall& call) { return make_lock(call, kLockClass, false); }
+
+int thread_rlock(NativeCall& call) { return make_lock(call, kReentrantClass, true); }
+
+sched::Lock* test_lock(NativeCall& call, int i) noexcept {
+  void* lock = call.test_userdata(i, kLockClass);
+  return static_cast<Lock*>(lock != nullptr ? lock : call.test_userdata(i, kReentrantClass));
 }
 
 }  // namespace baton::stdlib

@@ -53,9 +53,14 @@ class Awaiting {
 }  // namespace
 
 bool Lock::try_acquire(ThreadState& thread) noexcept {
-  if (is_locked()) return false;
+  if (is_locked()) {
+    if (!is_reentrant_ || !is_held_by(thread)) return false;
+    ++depth_;
+    return true;
+  }
   holder_ = current_task(thread).id();
-  ++serial_;
+  depth_ = 1;
+  serial_ = ++last_serial_;
   return true;
 }
 
@@ -70,13 +75,34 @@ WaitResult Lock::acquire(ThreadState& thread, std::int64_t deadline_ns) {
 }
 
 void Lock::release() noexcept {
+  if (--depth_ > 0) return;
   Waiter* next = waiters_.pop();
   holder_ = 0;
   if (next == nullptr) return;
+  depth_ = 1;
   holder_ = next->task().id();
-  ++serial_;
+  serial_ = ++last_serial_;
   next->task().set_awaited_lock(nullptr);  // it has it, though it has not run yet
   next->make_ready();
+}
+
+Lock::Acquisition Lock::release_all() noexcept {
+  const Acquisition acquisition{serial_, depth_};
+  depth_ = 1;
+  release();
+  return acquisition;
+}
+
+void Lock::take_back(ThreadState& thread, const Acquisition& acquisition) noexcept {
+  if (!try_acquire(thread)) {
+    Task& self = current_task(thread);
+    const Awaiting awaiting(self, this);
+    Waiter waiter(self);
+    waiters_.push(waiter);
+    (void)wait_shielded(thread, waiter, kNoDeadline, "lock.acquire");
+  }
+  serial_ = acquisition.serial;
+  depth_ = acquisition.depth;
 }
 
 void Lock::check_for_deadlock(ThreadState& thread) const {

@@ -2,6 +2,7 @@
 //
 // Invariant: whoever waits gets the lock from the hands of the holder, in the order of arrival; while somebody waits it is
 // never free. `serial` numbers acquisitions, so that a guard releases only what it acquired.
+// A reentrant one counts how often its holder acquired it; waiters get it when the count falls to zero.
 // Owner: the script object around it. Threading: under the GIL.
 #pragma once
 
@@ -14,7 +15,7 @@ namespace baton::sched {
 
 class Lock {
  public:
-  Lock() noexcept = default;
+  explicit Lock(bool is_reentrant = false) noexcept : is_reentrant_(is_reentrant) {}
   Lock(const Lock&) = delete;
   Lock& operator=(const Lock&) = delete;
 
@@ -32,12 +33,26 @@ class Lock {
   // Hands the lock to the first waiter, or frees it. Takes: the holder's lock. Raises: nothing.
   void release() noexcept;
 
+  // How often the holder has acquired it; 0: free.
+  std::uint32_t depth() const noexcept { return depth_; }
+  // For conditions: gives the lock up however deep it is held, and takes it back as the same acquisition, so that its guard
+  // still stands for it, whatever is asked of the task meanwhile. Takes: the running task's lock. Raises: nothing.
+  struct Acquisition {
+    std::uint64_t serial;
+    std::uint32_t depth;
+  };
+  Acquisition release_all() noexcept;
+  void take_back(ThreadState& thread, const Acquisition& acquisition) noexcept;
+
  private:
   void check_for_deadlock(ThreadState& thread) const;
 
   WaitQueue waiters_;
   std::uint64_t holder_ = 0;  // the id of a task, never used twice; 0: free
-  std::uint64_t serial_ = 0;
+  std::uint64_t serial_ = 0;       // of the present acquisition
+  std::uint64_t last_serial_ = 0;  // given to any
+  std::uint32_t depth_ = 0;
+  bool is_reentrant_;
 };
 
 }  // namespace baton::sched

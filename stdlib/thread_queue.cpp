@@ -1,0 +1,359 @@
+// Queues between tasks and native threads: first in first out, or smallest priority first.
+//
+// The values lie in a table (user value 1) under small integer keys. A plain queue uses it as a ring that doubles until it
+// has `max` places. A priority queue keeps a binary heap of (priority, arrival, key); equal priorities keep their order.
+//
+// Hand-over. A value that arrives while tasks wait in `get` is promised to the first of them: it stays in the queue, counted
+// in `promised_values`, and who comes later sees only the rest. Likewise a place that becomes free is promised to the first
+// task that waits in `put`. A task that was made ready therefore always succeeds, and nobody overtakes. A wait that ends
+// otherwise was promised nothing.
+//
+// Closing refuses all waiting tasks: whoever waits in `get` then waits at an empty queue.
+#include <algorithm>
+#include <new>
+#include <vector>
+
+#include "thread_library.h"
+#include "vm/operations.h"
+
+namespace baton::stdlib {
+namespace {
+
+using sched::WaitQueue;
+using sched::Waiter;
+using sched::WaitResult;
+
+constexpr const char* kQueueClass = "Queue";
+constexpr const char* kPriorityClass = "PriorityQueue";
+constexpr std::int64_t kFirstCapacity = 8;
+
+struct QueueWaiter : Waiter {
+  explicit QueueWaiter(ThreadState& thread) noexcept : Waiter(thread) {}
+  bool is_refused = false;  // the queue was closed
+};
+
+struct HeapEntry {
+  Value priority;  // a number
+  std::uint64_t arrival;
+  std::int64_t key;
+};
+
+bool number_less(const Value& a, const Value& b) noexcept {
+  if (a.is_integer() && b.is_integer()) return a.integer < b.integer;
+  const double x = a.is_integer() ? static_cast<double>(a.integer) : a.number;
+  const double y = b.is_integer() ? static_cast<double>(b.integer) : b.number;
+  return x < y;
+}
+
+// For std::push_heap and the like, which keep the greatest in front.
+bool comes_later(const HeapEntry& a, const HeapEntry& b) noexcept {
+  if (number_less(b.priority, a.priority)) return true;
+  if (number_less(a.priority, b.priority)) return false;
+  return a.arrival > b.arrival;
+}
+
+struct Queue {
+  std::int64_t max;  // INT64_MAX: unbounded
+  bool has_priorities;
+  bool is_closed = false;
+  std::int64_t count = 0;
+  std::int64_t head = 0;      // ring: place of the oldest value
+  std::int64_t capacity = 0;  // keys 1 ... capacity are in use or free
+  std::int64_t promised_values = 0;
+  std::int64_t promised_places = 0;
+  std::int64_t unfinished = 0;  // put and not reported by task_done
+  std::uint64_t arrivals = 0;
+  std::vector<HeapEntry> heap;
+  std::vector<std::int64_t> free_keys;
+  WaitQueue getters, putters, joiners;
+
+  bool has_value() const noexcept { return count > promised_values; }
+  bool has_place() const noexcept { return count + promised_places < max; }
+};
+
+void release_queue(void* block) noexcept { static_cast<Queue*>(block)->~Queue(); }
+
+Queue* test_queue(NativeCall& call) noexcept {
+  void* queue = call.test_userdata(1, kQueueClass);
+  return static_cast<Queue*>(queue != nullptr ? queue : call.test_userdata(1, kPriorityClass));
+}
+
+Queue& check_queue(NativeCall& call) {
+  if (Queue* queue = test_queue(call)) return *queue;
+  return *static_cast<Queue*>(call.check_userdata(1, kQueueClass));
+}
+
+Table* values_of(NativeCall& call) noexcept { return call.slot(1).userdata()->user_values()[0].table(); }
+
+// Doubles the ring. Raises: kMemory; then the queue is as before.
+void grow_ring(NativeCall& call, Queue& queue) {
+  const std::int64_t capacity = queue.capacity == 0 ? std::min(kFirstCapacity, queue.max) : queue.capacity * 2;
+  Table* wider = table::make(call.heap(), static_cast<std::uint32_t>(capacity));
+  const Table* values = values_of(call);
+  for (std::int64_t i = 0; i < queue.count; ++i) {
+    table::set_integer(call.heap(), wider, i + 1, *table::get_integer(values, (queue.head + i) % queue.capacity + 1));
+  }
+  Userdata* self = call.slot(1).userdata();
+  self->user_values()[0] = Value::of(wider);
+  call.heap().barrier_back(self, Value::of(wider));
+  queue.head = 0;
+  queue.capacity = capacity;
+}
+
+// Stores argument 2, for which there is a place. Raises: kMemory, std::bad_alloc; then the queue is as before.
+void store(NativeCall& call, Queue& queue) {
+  if (queue.has_priorities) {
+    if (queue.free_keys.empty()) {
+      queue.heap.reserve(queue.heap.size() + 1);
+      queue.free_keys.reserve(queue.heap.size() + 1);
+      queue.free_keys.push_back(++queue.capacity);
+    }
+    queue.heap.reserve(queue.heap.size() + 1);
+    const std::int64_t key = queue.free_keys.back();
+    table::set_integer(call.heap(), values_of(call), key, call.arg(2));
+    queue.free_keys.pop_back();
+    queue.heap.push_back({call.arg(3), ++queue.arrivals, key});
+    std::push_heap(queue.heap.begin(), queue.heap.end(), comes_later);
+  } else {
+    if (queue.count == queue.capacity) grow_ring(call, queue);
+    std::int64_t place = queue.head + queue.count;
+    if (place >= queue.capacity) place -= queue.capacity;
+    table::set_integer(call.heap(), values_of(call), place + 1, call.arg(2));
+  }
+  ++queue.count;
+  ++queue.unfinished;
+}
+
+// Stores it and promises it to the first who waits.
+void deliver(NativeCall& call, Queue& queue) {
+  store(call, queue);
+  if (Waiter* getter = queue.getters.pop()) {
+    ++queue.promised_values;
+    getter->make_ready();
+  }
+}
+
+// Takes the next value out, and promises its place to the first who waits for one. Raises: nothing (keys exist).
+Value take(NativeCall& call, Queue& queue) {
+  Table* values = values_of(call);
+  std::int64_t key;
+  if (queue.has_priorities) {
+    std::pop_heap(queue.heap.begin(), queue.heap.end(), comes_later);
+    key = queue.heap.back().key;
+    queue.heap.pop_back();
+    queue.free_keys.push_back(key);  // `store` has reserved room
+  } else {
+    key = queue.head + 1;
+    queue.head = key == queue.capacity ? 0 : key;
+  }
+  const Value v = *table::get_integer(values, key);
+  table::set_integer(call.heap(), values, key, Value());
+  --queue.count;
+  if (!queue.putters.empty() && queue.has_place()) {
+    Waiter* putter = queue.putters.pop();
+    ++queue.promised_places;
+    putter->make_ready();
+  }
+  return v;
+}
+
+int refuse_closed(NativeCall& call) {
+  call.push(Value());
+  call.push_string("closed");
+  return 2;
+}
+
+// --- methods ---------------------------------------------------------------------------------------------------------------
+
+// Checks value and priority. Returns: the argument behind them.
+int check_put(NativeCall& call, const Queue& queue) {
+  if (call.none_or_nil(2)) call.argument_error(2, "value expected, got nil");
+  if (queue.has_priorities) {
+    (void)call.check_number(3);
+    const Value priority = call.check_numeric(3);
+    if (priority.is_float() && priority.number != priority.number) call.argument_error(3, "priority is not a number");
+    call.slot(3) = priority;
+  }
+  if (queue.is_closed) call.error("the queue is closed");
+  return queue.has_priorities ? 4 : 3;
+}
+
+int queue_put(NativeCall& call) {
+  Queue& queue = check_queue(call);
+  const int after = check_put(call, queue);
+  const std::int64_t deadline = timeout_argument(call, after);
+  sched::before_wait(call.thread());
+  if (queue.is_closed) call.error("the queue is closed");
+  if (!queue.has_place() || !queue.putters.empty()) {
+    QueueWaiter waiter(call.thread());
+    queue.putters.push(waiter);
+    if (sched::wait(call.thread(), waiter, deadline, "queue.put") == WaitResult::kTimedOut) return timeout_result(call);
+    if (waiter.is_refused) call.error("the queue is closed");
+    --queue.promised_places;
+  }
+  deliver(call, queue);
+  return call.result(Value::boolean(true));
+}
+
+int queue_try_put(NativeCall& call) {
+  Queue& queue = check_queue(call);
+  (void)check_put(call, queue);
+  if (!queue.has_place() || !queue.putters.empty()) {
+    call.push(Value::boolean(false));
+    call.push_string("full");
+    return 2;
+  }
+  deliver(call, queue);
+  return call.result(Value::boolean(true));
+}
+
+int queue_get(NativeCall& call) {
+  Queue& queue = check_queue(call);
+  const std::int64_t deadline = timeout_argument(call, 2);
+  sched::before_wait(call.thread());
+  if (!queue.has_value()) {
+    if (queue.is_closed) return refuse_closed(call);
+    QueueWaiter waiter(call.thread());
+    queue.getters.push(waiter);
+    if (sched::wait(call.thread(), waiter, deadline, "queue.get") == WaitResult::kTimedOut) return timeout_result(call);
+    if (waiter.is_refused) return refuse_closed(call);
+    --queue.promised_values;
+  }
+  return call.result(take(call, queue));
+}
+
+int queue_try_get(NativeCall& call) {
+  Queue& queue = check_queue(call);
+  if (queue.has_value()) return call.result(take(call, queue));
+  if (queue.is_closed) return refuse_closed(call);
+  call.push(Value());
+  call.push_string("empty");
+  return 2;
+}
+
+void refuse_all(WaitQueue& waiters) noexcept {
+  while (Waiter* waiter = waiters.pop()) {
+    static_cast<QueueWaiter*>(waiter)->is_refused = true;
+    waiter->make_ready();
+  }
+}
+
+int queue_close(NativeCall& call) {
+  Queue& queue = check_queue(call);
+  queue.is_closed = true;
+  refuse_all(queue.getters);
+  refuse_all(queue.putters);
+  return 0;
+}
+
+int queue_task_done(NativeCall& call) {
+  Queue& queue = check_queue(call);
+  if (queue.unfinished == 0) call.error("task_done called more often than values were put");
+  if (--queue.unfinished == 0) queue.joiners.wake_all();
+  return 0;
+}
+
+int queue_join(NativeCall& call) {
+  Queue& queue = check_queue(call);
+  const std::int64_t deadline = timeout_argument(call, 2);
+  sched::before_wait(call.thread());
+  while (queue.unfinished > 0) {
+    Waiter waiter(call.thread());
+    queue.joiners.push(waiter);
+    if (sched::wait(call.thread(), waiter, deadline, "queue.join") == WaitResult::kTimedOut) return timeout_result(call);
+  }
+  return call.result(Value::boolean(true));
+}
+
+int queue_length(NativeCall& call) { return call.result(Value::from(check_queue(call).count)); }
+
+// The iterator's body: the queue is upvalue 1.
+int iterate(NativeCall& call) {
+  call.set_size(1);
+  call.slot(1) = call.upvalue(1);
+  Queue& queue = check_queue(call);
+  sched::before_wait(call.thread());
+  if (!queue.has_value()) {
+    if (queue.is_closed) return call.result(Value());
+    QueueWaiter waiter(call.thread());
+    queue.getters.push(waiter);
+    (void)sched::wait(call.thread(), waiter, kNoDeadline, "queue.get");
+    if (waiter.is_refused) return call.result(Value());
+    --queue.promised_values;
+  }
+  return call.result(take(call, queue));
+}
+
+constexpr NativeInfo kIterate = {"next", "next()", "The next value of a queue; nil when it is closed and empty.", iterate};
+
+int queue_iter(NativeCall& call) {
+  (void)check_queue(call);
+  const Value iterator = native::make(call.thread(), &kIterate, 1);
+  iterator.native()->upvalues()[0] = call.arg(1);
+  return call.result(iterator);
+}
+
+const NativeInfo kMethods[] = {
+    {"close", "queue:close()",
+     "No more values: put raises, get takes what is left and then gives nil, \"closed\". Tasks that wait are let go.", queue_close},
+    {"get", "queue:get([timeout])",
+     "The next value; waits for one. nil, \"closed\" when closed and empty; nil, \"timeout\", \"ETIMEDOUT\" when late.", queue_get},
+    {"iter", "queue:iter()", "An iterator over the values until the queue is closed and empty: `for v in queue:iter() do`.",
+     queue_iter},
+    {"join", "queue:join([timeout])", "Waits until task_done was called for every value that was put.", queue_join},
+    {"put", "queue:put(v[, timeout]), priority_queue:put(v, priority[, timeout])",
+     "Adds a value; waits for a place. True, or nil, \"timeout\", \"ETIMEDOUT\". Raises for nil and on a closed queue.", queue_put},
+    {"task_done", "queue:task_done()", "Reports that a value that was taken has been dealt with.", queue_task_done},
+    {"try_get", "queue:try_get()", "The next value, or nil and \"empty\" or \"closed\"; does not wait.", queue_try_get},
+    {"try_put", "queue:try_put(v)", "Adds a value if there is a place: true, else false, \"full\".", queue_try_put},
+    {nullptr, nullptr, nullptr, nullptr},
+};
+
+// Field `max`, else methods (upvalue 1).
+int queue_index(NativeCall& call) {
+  const Queue& queue = check_queue(call);
+  const Value key = call.arg(2);
+  if (key.is_string() && key.string()->view() == "max") {
+    return call.result(queue.max == INT64_MAX ? Value() : Value::from(queue.max));
+  }
+  return call.result(*table::get(call.upvalue(1).table(), key));
+}
+
+const NativeInfo kIndex = {"__index", "queue[key]", "Field max, and the methods of a queue.", queue_index};
+const NativeInfo kLength = {"__len", "#queue", "How many values are in the queue.", queue_length};
+
+Table* queue_metatable(ThreadState& thread, const char* class_name) {
+  bool created = false;
+  Table* metatable = native::class_metatable(thread, class_name, &created);
+  if (!created) return metatable;
+  Table* methods = table::make(thread.heap());
+  native::add_functions(thread, methods, kMethods);
+  const Value index = native::make(thread, &kIndex, 1);
+  index.native()->upvalues()[0] = Value::of(methods);
+  native::set_field(thread, metatable, "__index", index);
+  native::set_field(thread, metatable, "__len", native::make(thread, &kLength));
+  native::set_field(thread, metatable, "__close", native::get_field(thread, methods, "close"));
+  return metatable;
+}
+
+int make_queue(NativeCall& call, const char* class_name, bool has_priorities) {
+  const std::int64_t max = call.optional_integer(1, INT64_MAX);
+  if (max < 1) call.argument_error(1, "a queue needs at least one place");
+  Table* metatable = queue_metatable(call.thread(), class_name);
+  Userdata* self = userdata::make(call.heap(), sizeof(Queue), 1);
+  auto* queue = new (self->block()) Queue{};
+  self->release = release_queue;
+  queue->max = max;
+  queue->has_priorities = has_priorities;
+  self->user_values()[0] = Value::of(table::make(call.heap()));
+  vm::set_metatable(call.thread(), Value::of(self), metatable);
+  return call.result(Value::of(self));
+}
+
+}  // namespace
+
+int thread_queue(NativeCall& call) { return make_queue(call, kQueueClass, false); }
+
+int thread_priority_queue(NativeCall& call) { return make_queue(call, kPriorityClass, true); }
+
+}  // namespace baton::stdlib
