@@ -108,23 +108,28 @@ class Pattern {
   bool anchored_ = false;
 };
 
-// Storage for the pattern of one call: on the machine stack if small, else a buffer of the heap.
-class PatternStorage {
+// The compiled pattern of one call. Short ones come from a cache of the native thread, since programs use few patterns
+// again and again; others are compiled on the machine stack or into a buffer of the heap.
+// Invariant: while a PatternUse exists, the cache leaves its entry alone, whatever other coroutines match meanwhile.
+class PatternUse {
  public:
-  // Raises: kMemory.
-  PatternStorage(Heap& heap, std::size_t pattern_length)
-      : heap_(heap), bytes_(Pattern::storage_bytes(pattern_length)),
-        data_(bytes_ <= sizeof inline_ ? inline_ : heap.allocate_buffer(bytes_)) {}
-  ~PatternStorage() { if (data_ != inline_) heap_.free_buffer(data_, bytes_); }
-  PatternStorage(const PatternStorage&) = delete;
-  PatternStorage& operator=(const PatternStorage&) = delete;
-  void* data() noexcept { return data_; }
+  // Compiles `source` with anchors, or finds it compiled; its bytes stay referred to. Raises: kMemory.
+  PatternUse(Heap& heap, std::string_view source);
+  ~PatternUse();
+  PatternUse(const PatternUse&) = delete;
+  PatternUse& operator=(const PatternUse&) = delete;
+  const Pattern& pattern() const noexcept { return *pattern_; }
 
  private:
+  static constexpr std::size_t kInlineLength = 24;  // longest source compiled on the machine stack
+
+  const Pattern* pattern_;
+  std::uint32_t* users_ = nullptr;  // of the entry of the cache
   Heap& heap_;
-  std::size_t bytes_;
-  void* data_;
-  alignas(16) char inline_[Pattern::storage_bytes(24)];
+  void* buffer_ = nullptr;
+  std::size_t buffer_bytes_ = 0;
+  alignas(Pattern) char place_[sizeof(Pattern)];
+  alignas(16) char inline_[Pattern::storage_bytes(kInlineLength)];
 };
 
 // The first place in `text` where the bytes of `what` (at least one) stand, or null. Linear time. Raises: nothing.

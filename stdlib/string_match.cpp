@@ -22,7 +22,7 @@ namespace {
 using pattern::Anchors;
 using pattern::Matcher;
 using pattern::Pattern;
-using pattern::PatternStorage;
+using pattern::PatternUse;
 
 bool has_special_characters(std::string_view text) noexcept {
   for (const char c : text) {
@@ -71,8 +71,8 @@ int string_find(NativeCall& call) {
     if (place == std::string_view::npos) return call.result(Value());
     return push_bounds(call, place + 1, place + source.size());
   }
-  PatternStorage storage(call.heap(), source.size());
-  const Pattern compiled(storage.data(), source, Anchors::kYes);
+  const PatternUse use(call.heap(), source);
+  const Pattern& compiled = use.pattern();
   Matcher matcher(call, compiled, subject);
   const char* found;
   const char* end = matcher.search(subject.data() + start, &found);
@@ -86,8 +86,8 @@ int string_match(NativeCall& call) {
   const std::string_view source = call.check_text(2);
   const std::size_t start = start_offset(call, subject.size());
   if (start > subject.size()) return call.result(Value());
-  PatternStorage storage(call.heap(), source.size());
-  const Pattern compiled(storage.data(), source, Anchors::kYes);
+  const PatternUse use(call.heap(), source);
+  const Pattern& compiled = use.pattern();
   Matcher matcher(call, compiled, subject);
   const char* found;
   const char* end = matcher.search(subject.data() + start, &found);
@@ -255,8 +255,8 @@ int string_gsub(NativeCall& call) {
   const std::int64_t limit = call.optional_integer(4, static_cast<std::int64_t>(subject.size()) + 1);
   if (by.is_number()) call.check_string(3);
   else if (!by.is_string() && !by.is_table() && !by.is_function()) call.type_error(3, "string/function/table");
-  PatternStorage storage(call.heap(), source.size());
-  const Pattern compiled(storage.data(), source, Anchors::kYes);
+  const PatternUse use(call.heap(), source);
+  const Pattern& compiled = use.pattern();
   Matcher matcher(call, compiled, subject);
   Substitution substitution(call, matcher);
   const char* copied = subject.data();  // what lies before is in the result
