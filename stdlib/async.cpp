@@ -46,6 +46,11 @@ void inherit_storage(NativeCall& call, Userdata* handle) {
 
 }  // namespace
 
+void check_callable(NativeCall& call, int i) {
+  if (call.arg(i).is_function() || !vm::metamethod(call.shared(), call.arg(i), Metamethod::kCall).is_nil()) return;
+  (void)call.check_function(i);
+}
+
 std::int64_t deadline_argument(NativeCall& call, int i) {
   const double seconds = call.check_number(i);
   if (std::isnan(seconds)) call.argument_error(i, "number of seconds is not a number");
@@ -74,7 +79,7 @@ int read_spawn_options(NativeCall& call, int first, Value* name, bool* detached)
   static constexpr const char* kOptions[] = {"name", "detached", nullptr};
   const int function = call.arg(first).is_table() ? first + 1 : first;
   const OptionTable options(call, function == first ? call.count() + 1 : first, kOptions);
-  call.check_function(function);
+  check_callable(call, function);
   if (const String* text = options.text("name")) *name = Value::of(const_cast<String*>(text));
   *detached = options.flag("detached");
   return function;
@@ -200,20 +205,20 @@ int call_with_deadline(NativeCall& call, std::int64_t deadline_ns) {
 
 int async_timeout(NativeCall& call) {
   const std::int64_t deadline_ns = deadline_argument(call, 1);
-  call.check_function(2);
+  check_callable(call, 2);
   return call_with_deadline(call, deadline_ns);
 }
 
 int async_deadline(NativeCall& call) {
   const double at = call.check_number(1);
   if (std::isnan(at)) call.argument_error(1, "time is not a number");
-  call.check_function(2);
+  check_callable(call, 2);
   if (at > 4e9) return call_with_deadline(call, kNoDeadline);
   return call_with_deadline(call, at <= 0 ? 1 : static_cast<std::int64_t>(std::ceil(at * 1e9)));
 }
 
 int async_shield(NativeCall& call) {
-  call.check_function(1);
+  check_callable(call, 1);
   sched::Scope scope(sched::ScopeKind::kShield);
   scope.enter(call.thread(), kNoDeadline);
   return vm::call(call.thread(), call.count() - 1, kMultipleResults);

@@ -63,6 +63,9 @@ Status call_argument(NativeCall& call, int function, int* results);
 // The same for the last `arguments` values behind the function.
 Status call_protected(ThreadState& thread, int arguments, int* results);
 
+// Argument i must be a function or have __call. Raises: "function expected".
+void check_callable(NativeCall& call, int i);
+
 // Seconds to a deadline; argument i must be a number. Raises: misuse.
 std::int64_t deadline_argument(NativeCall& call, int i);
 

@@ -246,12 +246,38 @@ void Scheduler::make_ready(Task& task) noexcept {
   }
 }
 
+// The tasks behind the next one will run soon, and with many of them nothing of theirs is in the cache any more: each pop
+// asks for the next layer of what four of them will touch. 100,000 tasks in turn spent two thirds of their time waiting
+// for memory without it.
+void Scheduler::prefetch_next() const noexcept {
+  constexpr std::size_t kLine = kCacheLineBytes;
+  const Task* task = first_ready_;  // its fiber's record is in the cache, and so on outwards
+  if (task->leaf_->fiber != nullptr) {
+    const char* machine = static_cast<const char*>(static_cast<const Fiber*>(task->leaf_->fiber)->context.machine);
+    for (std::size_t line = 0; line < 6; ++line) __builtin_prefetch(machine + line * kLine);
+    __builtin_prefetch(task->leaf_->frame);
+    __builtin_prefetch(task->leaf_->top - 4);
+  }
+  task = task->next_ready_;
+  if (task == nullptr) return;
+  __builtin_prefetch(task->leaf_->fiber);
+  task = task->next_ready_;
+  if (task == nullptr) return;
+  const auto* bytes = reinterpret_cast<const char*>(task->leaf_);
+  for (std::size_t line = 0; line < (sizeof(Coroutine) + kLine - 1) / kLine; ++line) __builtin_prefetch(bytes + line * kLine);
+  task = task->next_ready_;
+  if (task == nullptr) return;
+  __builtin_prefetch(task);
+  __builtin_prefetch(reinterpret_cast<const char*>(task) + kLine);
+}
+
 Task* Scheduler::pop_ready() noexcept {
   for (;;) {
     Task* task = first_ready_;
     if (task == nullptr) return nullptr;
     first_ready_ = task->next_ready_;
     if (first_ready_ == nullptr) last_ready_ = nullptr;
+    else prefetch_next();
     if (BATON_LIKELY(task->leaf_->fiber != nullptr) || prepare(*task)) return task;
   }
 }

@@ -125,6 +125,7 @@ class Scheduler {
   void make_ready(Task& task) noexcept;
   void push_ready(Task& task) noexcept;
   Task* pop_ready() noexcept;
+  void prefetch_next() const noexcept;
   void remove_ready(Task& task) noexcept;
   bool prepare(Task& task) noexcept;
   Task* pick() noexcept;

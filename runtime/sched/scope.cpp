@@ -14,14 +14,10 @@ namespace {
 
 constexpr const char* kClass = "Cancellation";
 
-// How many frames of the running chain of coroutines are closing their variables.
+// How many __close methods run in the chain of coroutines.
 std::int32_t closing_depth(const ThreadState& thread) noexcept {
   std::int32_t depth = 0;
-  for (const Coroutine* co = thread.current; co != nullptr; co = co->resumer) {
-    for (const CallFrame* frame = co->frame; frame > co->frames; --frame) {
-      if ((frame->flags & kFrameClosing) != 0) ++depth;
-    }
-  }
+  for (const Coroutine* co = thread.current; co != nullptr; co = co->resumer) depth += co->closings;
   return depth;
 }
 

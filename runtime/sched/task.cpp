@@ -64,7 +64,6 @@ void Task::mark_collected() noexcept {
     next_ = nullptr;
     previous_ = nullptr;
   }
-  report_.reset();
 }
 
 Task& current_task(ThreadState& thread) noexcept { return scheduler_of(thread).current(); }

@@ -111,16 +111,27 @@ class Task final : public Awaitable {
     Task& task;
   };
 
+  // What a switch touches stands first.
   Scheduler& scheduler_;
   Coroutine* root_;
   Coroutine* leaf_;
   Task* next_ready_ = nullptr;
-  Task* next_ = nullptr;  // of the scheduler's live tasks, or of those that failed
-  Task** previous_ = nullptr;
+  Value pending_;  // the thread's, while others run
   const char* awaits_ = nullptr;
+  int handler_depth_ = 0;  // the thread's, while others run
+  TaskState state_ = TaskState::kNew;
+  bool woken_ = false;
+  bool is_shielded_ = false;  // parked where nothing is delivered
+  bool attention_ = false;
+  bool is_cancelled_ = false;
+  bool is_collected_ = false;
+  bool is_daemon_ = false;
+  Alarm timer_;
+  Scope* scope_ = nullptr;
   const Lock* awaited_lock_ = nullptr;
   Userdata* handle_ = nullptr;
-  Scope* scope_ = nullptr;
+  Task* next_ = nullptr;  // of the scheduler's live tasks, or of those that failed
+  Task** previous_ = nullptr;
   Scope* owner_ = nullptr;
   Task* next_sibling_ = nullptr;  // children of the owner
   Task** previous_sibling_ = nullptr;
@@ -133,21 +144,11 @@ class Task final : public Awaitable {
     std::string text;
   };
   std::unique_ptr<Story> story_;
-  Alarm timer_;
-  Value pending_;  // the thread's, while others run
   Value cancel_reason_;
   std::uint64_t id_;
   std::uint64_t parent_id_;
-  int handler_depth_ = 0;  // the thread's, while others run
   int argument_count_ = 0;
   int result_count_ = 0;
-  TaskState state_ = TaskState::kNew;
-  bool woken_ = false;
-  bool is_shielded_ = false;  // parked where nothing is delivered
-  bool is_cancelled_ = false;
-  bool attention_ = false;
-  bool is_collected_ = false;
-  bool is_daemon_ = false;
 };
 
 // The running task of the native thread. Raises: nothing.

@@ -61,7 +61,7 @@ void initialise(Heap::Internals& h, Coroutine* co) noexcept {
   co->hook_mask = 0;
   co->hooks_allowed = true;
   co->unwinding = co->closing = false;
-  co->nesting = co->nesting_base = co->transfer_count = 0;
+  co->nesting = co->nesting_base = co->transfer_count = co->closings = 0;
   co->hook_count = co->hook_countdown = 0;
   co->hooked_first = co->hooked_count = 0;
   new (&co->hook) Value();

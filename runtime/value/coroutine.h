@@ -52,7 +52,6 @@ enum FrameFlag : std::uint16_t {
   kFrameFinalizer = 1 << 7,  // the frame runs a __gc metamethod
   kFrameFresh = 1 << 8,      // hooks: the call event of this frame is still to be reported
   kFrameIntrinsic = 1 << 9,  // native frame without a machine frame (pcall, resume ... run by the interpreter)
-  kFrameClosing = 1 << 10,   // the frame's to-be-closed variables are being closed
   kFrameUnderIntrinsic = 1 << 11,  // the caller is a native frame without a machine frame (pcall, xpcall)
 };
 
@@ -105,6 +104,7 @@ struct Coroutine : TracedObject {  // `count`: unused
   std::int32_t nesting;     // C levels in use on the chain of resumes that led here
   std::int32_t nesting_base;    // the part of `nesting` that belongs to the resumers
   std::int32_t transfer_count;  // values on top that travel with the next switch
+  std::int32_t closings;        // __close methods that are running
   std::int32_t hook_count;      // instructions between count events
   std::int32_t hook_countdown;
   std::int32_t hooked_first;    // while a call or return hook runs: the hooked function's first argument or result, as the

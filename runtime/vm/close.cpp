@@ -43,6 +43,18 @@ Value take_pending(ThreadState& thread, Value* slot) noexcept {
   return variable;
 }
 
+// Counts a __close method for as long as it runs: a cancellation may be put off meanwhile.
+class Closing {
+ public:
+  explicit Closing(Coroutine* co) noexcept : co_(co) { ++co->closings; }
+  ~Closing() { --co_->closings; }
+  Closing(const Closing&) = delete;
+  Closing& operator=(const Closing&) = delete;
+
+ private:
+  Coroutine* co_;
+};
+
 struct MethodCall {
   Value variable;
   Value error;
@@ -51,6 +63,7 @@ struct MethodCall {
 void call_method(ThreadState& thread, void* context) {
   const auto* call_it = static_cast<MethodCall*>(context);
   push_method_call(thread, call_it->variable, call_it->error);
+  const Closing closing(thread.current);
   vm::call(thread, 2, 0);
 }
 
@@ -78,6 +91,7 @@ void close_variables(ThreadState& thread, Value* level) {
   while (Value* slot = last_pending(co, offset)) {
     const Value variable = take_pending(thread, slot);
     push_method_call(thread, variable, Value());
+    const Closing closing(co);
     vm::call(thread, 2, 0);
   }
   closure::close_upvalues(thread.heap(), co, co->stack + offset);
