@@ -13,6 +13,7 @@
 #include "host/blocking.h"
 #include "option_table.h"
 #include "process_child.h"
+#include "process_library.h"
 #include "sched/native_thread.h"
 #include "sched/wait.h"
 #include "vm/native.h"
@@ -237,6 +238,8 @@ const NativeInfo kFunctions[] = {
     {"cpu_count", "process.cpu_count()", "The number of processors that this process may use.", process_cpu_count},
     {"env", "process.env()", "A table of the environment variables.", process_env},
     {"executable", "process.executable()", "The path of the running interpreter.", process_executable},
+    {"on", "process.on(signal, f)",
+     "Calls f(signal) in a task whenever the signal comes (\"SIGTERM\", \"SIGHUP\" ...); nil: as it was before.", process_on},
     {"pid", "process.pid()", "The number of this process.", process_pid},
     {"run", "process.run{\"command\", \"argument\", ..., stdin=, timeout=, cwd=, env=, check=, stdout=, stderr=}",
      "Runs a program to its end and returns {ok, code, signal, stdout, stderr}. No shell is involved. stdin: the text it "
@@ -245,6 +248,9 @@ const NativeInfo kFunctions[] = {
      "started, and nil, \"timeout\", \"ETIMEDOUT\" and the result so far if it was ended after timeout seconds. check=true "
      "raises whenever it does not end with exit code 0.",
      process_run},
+    {"stderr", "process.stderr()", "Standard error as a Stream.", process_stderr},
+    {"stdin", "process.stdin()", "Standard input as a Stream: other tasks run while it is waited for.", process_stdin},
+    {"stdout", "process.stdout()", "Standard output as a Stream.", process_stdout},
     {nullptr, nullptr, nullptr, nullptr},
 };
 

@@ -47,12 +47,13 @@ void destroy_task(void* block) noexcept {
   NativeThread& owner = task->scheduler().owner();
   group_of(owner.state().shared).report_if_uncollected(*task);
   task->~Task();
+  owner.scheduler().note_destroyed();
   owner.release_reference();
 }
 
 }  // namespace
 
-Scheduler::Scheduler(NativeThread& owner) noexcept : owner_(owner), current_(&root_), root_(*this, nullptr, 0, 0) {
+Scheduler::Scheduler(NativeThread& owner) : owner_(owner), current_(&root_), root_(*this, nullptr, 0, 0) {
   root_.state_ = TaskState::kRunning;
 }
 
@@ -71,6 +72,7 @@ FiberContext& Scheduler::context_of(const Task& task) noexcept { return static_c
 
 Userdata* Scheduler::create(ThreadState& caller, const Value& function, Task& parent) {
   Heap& heap = caller.heap();
+  ready_.reserve(made_count_ + 2);  // the root, and this one
   Coroutine* root = coroutine::make(heap);
   root->is_root = true;
   *root->top++ = function;
@@ -80,6 +82,7 @@ Userdata* Scheduler::create(ThreadState& caller, const Value& function, Task& pa
   handle->release = destroy_task;
   task->handle_ = handle;
   owner_.add_reference();  // the record outlives every task's userdata
+  ++made_count_;
   return handle;
 }
 
@@ -233,9 +236,7 @@ void Scheduler::mark(Heap& heap) noexcept {
 
 void Scheduler::push_ready(Task& task) noexcept {
   task.state_ = TaskState::kReady;
-  task.next_ready_ = nullptr;
-  (last_ready_ != nullptr ? last_ready_->next_ready_ : first_ready_) = &task;
-  last_ready_ = &task;
+  ready_.push_back(&task);
 }
 
 void Scheduler::make_ready(Task& task) noexcept {
@@ -247,52 +248,39 @@ void Scheduler::make_ready(Task& task) noexcept {
 }
 
 // The tasks behind the next one will run soon, and with many of them nothing of theirs is in the cache any more: each pop
-// asks for the next layer of what four of them will touch. 100,000 tasks in turn spent two thirds of their time waiting
-// for memory without it.
+// asks for the next layer of what some of them will touch. 100,000 tasks in turn spent two thirds of their time waiting for
+// memory without it.
 void Scheduler::prefetch_next() const noexcept {
-  constexpr std::size_t kLine = kCacheLineBytes;
-  const Task* task = first_ready_;  // its fiber's record is in the cache, and so on outwards
-  if (task->leaf_->fiber != nullptr) {
-    const char* machine = static_cast<const char*>(static_cast<const Fiber*>(task->leaf_->fiber)->context.machine);
-    for (std::size_t line = 0; line < 6; ++line) __builtin_prefetch(machine + line * kLine);
-    __builtin_prefetch(task->leaf_->frame);
-    __builtin_prefetch(task->leaf_->top - 4);
+  constexpr std::size_t kLine = kCacheLineBytes, kTask = 10, kCoroutine = 7, kRecord = 4, kStack = 2;
+  const std::size_t count = ready_.size();
+  if (count > kStack) {
+    const Coroutine* co = ready_.at(kStack)->leaf_;
+    if (co->fiber != nullptr) {
+      const char* machine = static_cast<const char*>(static_cast<const Fiber*>(co->fiber)->context.machine);
+      for (std::size_t line = 0; line < 6; ++line) __builtin_prefetch(machine + line * kLine);
+      __builtin_prefetch(co->frame);
+      __builtin_prefetch(co->top - 4);
+    }
   }
-  task = task->next_ready_;
-  if (task == nullptr) return;
-  __builtin_prefetch(task->leaf_->fiber);
-  task = task->next_ready_;
-  if (task == nullptr) return;
-  const auto* bytes = reinterpret_cast<const char*>(task->leaf_);
-  for (std::size_t line = 0; line < (sizeof(Coroutine) + kLine - 1) / kLine; ++line) __builtin_prefetch(bytes + line * kLine);
-  task = task->next_ready_;
-  if (task == nullptr) return;
-  __builtin_prefetch(task);
-  __builtin_prefetch(reinterpret_cast<const char*>(task) + kLine);
+  if (count > kRecord) __builtin_prefetch(ready_.at(kRecord)->leaf_->fiber);
+  if (count > kCoroutine) {
+    const auto* bytes = reinterpret_cast<const char*>(ready_.at(kCoroutine)->leaf_);
+    for (std::size_t line = 0; line < (sizeof(Coroutine) + kLine - 1) / kLine; ++line) __builtin_prefetch(bytes + line * kLine);
+  }
+  if (count > kTask) {
+    const auto* bytes = reinterpret_cast<const char*>(ready_.at(kTask));
+    __builtin_prefetch(bytes);
+    __builtin_prefetch(bytes + kLine);
+  }
 }
 
 Task* Scheduler::pop_ready() noexcept {
-  for (;;) {
-    Task* task = first_ready_;
-    if (task == nullptr) return nullptr;
-    first_ready_ = task->next_ready_;
-    if (first_ready_ == nullptr) last_ready_ = nullptr;
-    else prefetch_next();
+  while (!ready_.empty()) {
+    Task* task = ready_.pop();
+    prefetch_next();
     if (BATON_LIKELY(task->leaf_->fiber != nullptr) || prepare(*task)) return task;
   }
-}
-
-void Scheduler::remove_ready(Task& task) noexcept {
-  Task* before = nullptr;
-  for (Task* place = first_ready_; place != &task; place = place->next_ready_) before = place;
-  (before != nullptr ? before->next_ready_ : first_ready_) = task.next_ready_;
-  if (last_ready_ == &task) last_ready_ = before;
-}
-
-std::size_t Scheduler::ready_count() const noexcept {
-  std::size_t count = 0;
-  for (const Task* task = first_ready_; task != nullptr; task = task->next_ready_) ++count;
-  return count;
+  return nullptr;
 }
 
 // Gives a new task its stack. Returns: false if there is none; then the task has ended.
@@ -317,13 +305,12 @@ bool Scheduler::prepare(Task& task) noexcept {
 
 // The next task to run; null if the native stack, or idling, must find one.
 Task* Scheduler::pick() noexcept {
-  const std::uint64_t now = cycle_clock();
   points_left_ = kPointsPerTurn;
-  turn_began_ = now;
-  if (BATON_UNLIKELY(--switches_left_ <= 0) || BATON_UNLIKELY(now - served_at_ > kTurnCycles)) {
+  if (BATON_UNLIKELY(--switches_left_ <= 0) || BATON_UNLIKELY(is_time_over(served_at_))) {
     if (events() != nullptr) return nullptr;
     serve_own();
   }
+  turn_began_ = clock_read_at_;
   return pop_ready();
 }
 
@@ -384,7 +371,7 @@ bool Scheduler::arrive_natively(const Arrival& arrival) noexcept {
 
 FiberContext& Scheduler::next_natively(ThreadState& thread) noexcept {
   if (EventSource* source = events()) {
-    if (first_ready_ != nullptr) {
+    if (!ready_.empty()) {
       ++polls_;
       source->serve();
     }
@@ -414,7 +401,7 @@ void Scheduler::park(ThreadState& thread, std::int64_t deadline_ns, const char* 
 }
 
 void Scheduler::rotate(ThreadState& thread) {
-  if (first_ready_ == nullptr && switches_left_ > 1 && cycle_clock() - served_at_ < kTurnCycles) {
+  if (ready_.empty() && switches_left_ > 1 && cycle_clock() - served_at_ < kTurnCycles) {
     --switches_left_;
     return;
   }
@@ -425,20 +412,18 @@ void Scheduler::rotate(ThreadState& thread) {
 
 void Scheduler::end_turn(ThreadState& thread) {
   points_left_ = kPointsPerTurn;
-  turn_began_ = cycle_clock();
+  turn_began_ = clock_read_at_ = cycle_clock();
   switches_left_ = 0;  // serve now
   rotate(thread);
 }
 
 void Scheduler::run_root_now(ThreadState& thread) {
   if (root_.state_ == TaskState::kRunning || root_.is_shielded_ || thread.gil_slot->hold_depth > 0) return;
-  if (root_.state_ == TaskState::kReady) remove_ready(root_);
+  if (root_.state_ == TaskState::kReady) ready_.remove(&root_);
   Task& task = *current_;
   push_ready(task);
-  root_.state_ = TaskState::kReady;  // to the front
-  root_.next_ready_ = first_ready_;
-  first_ready_ = &root_;
-  if (last_ready_ == nullptr) last_ready_ = &root_;
+  root_.state_ = TaskState::kReady;
+  ready_.push_front(&root_);
   switch_away(thread, task);
 }
 
@@ -446,7 +431,7 @@ void Scheduler::run_root_now(ThreadState& thread) {
 
 void Scheduler::serve_own() noexcept {
   switches_left_ = kSwitchesPerService;
-  served_at_ = turn_began_ = cycle_clock();
+  served_at_ = turn_began_ = clock_read_at_ = cycle_clock();
   take_posted();
   if (timers_.size() > 0) (void)timers_.fire_due(monotonic_ns());
 }

@@ -17,6 +17,7 @@
 #include "fiber/context.h"
 #include "sched/completion.h"
 #include "sched/event_source.h"
+#include "sched/ready_queue.h"
 #include "sched/task.h"
 #include "sched/timers.h"
 
@@ -28,7 +29,7 @@ struct Fiber;
 class Scheduler {
  public:
   // Its root task runs, as it were; `adopt_root` completes it.
-  explicit Scheduler(NativeThread& owner) noexcept;
+  explicit Scheduler(NativeThread& owner);  // Raises: std::bad_alloc
   ~Scheduler();
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
@@ -51,7 +52,7 @@ class Scheduler {
   void rotate(ThreadState& thread);
   // Whether the current task has gone on for so long without waiting that others must run.
   bool is_turn_over() noexcept {
-    return BATON_UNLIKELY(--points_left_ <= 0) || BATON_UNLIKELY(cycle_clock() - turn_began_ > kTurnCycles);
+    return BATON_UNLIKELY(--points_left_ <= 0) || BATON_UNLIKELY(is_time_over(turn_began_));
   }
   // Lets others run if there are any, and begins a new turn.
   void end_turn(ThreadState& thread);
@@ -92,7 +93,9 @@ class Scheduler {
     return idle_ && timers_.size() == 0 && (events() == nullptr || !events()->is_active());
   }
   std::uint64_t polls() const noexcept { return polls_; }
-  std::size_t ready_count() const noexcept;
+  std::size_t ready_count() const noexcept { return ready_.size(); }
+  // The userdata of one of its tasks has been collected.
+  void note_destroyed() noexcept { --made_count_; }
 
   // Completion::post.
   void post(Completion& completion) noexcept;
@@ -108,12 +111,22 @@ class Scheduler {
   friend class Task;
   static constexpr int kPointsPerTurn = 64;
   static constexpr int kSwitchesPerService = 64;
+  static constexpr int kPointsPerClock = 8;
 #if BATON_TSAN
   static constexpr std::uint64_t kTurnCycles = 10 * kCyclesBelowMillisecond;
 #else
   static constexpr std::uint64_t kTurnCycles = kCyclesBelowMillisecond;
 #endif
 
+  // Whether a turn's time has passed since `since`. The clock costs as much as a switch, so it is read at one point in eight;
+  // at every one as long as eight points take longer than an eighth of a turn.
+  bool is_time_over(std::uint64_t since) noexcept {
+    if (BATON_LIKELY(--points_to_clock_ > 0)) return false;
+    const std::uint64_t now = cycle_clock();
+    points_to_clock_ = now - clock_read_at_ > kTurnCycles / 8 ? 1 : kPointsPerClock;
+    clock_read_at_ = now;
+    return now - since > kTurnCycles;
+  }
   static Departure enter_task(FiberContext& self, Arrival first) noexcept;
   void run_body(ThreadState& thread, Task& task) noexcept;
   static bool is_own_cancellation(ThreadState& thread, const Task& task) noexcept;
@@ -126,7 +139,6 @@ class Scheduler {
   void push_ready(Task& task) noexcept;
   Task* pop_ready() noexcept;
   void prefetch_next() const noexcept;
-  void remove_ready(Task& task) noexcept;
   bool prepare(Task& task) noexcept;
   Task* pick() noexcept;
   Task* idle(ThreadState& thread, const char* what) noexcept;
@@ -139,10 +151,12 @@ class Scheduler {
 
   NativeThread& owner_;
   Task* current_;
-  Task* first_ready_ = nullptr;
-  Task* last_ready_ = nullptr;
+  ReadyQueue ready_;
+  std::size_t made_count_ = 0;  // tasks whose userdata lives
   int points_left_ = kPointsPerTurn;      // waiting points that the current task may still pass
   int switches_left_ = kSwitchesPerService;
+  int points_to_clock_ = kPointsPerClock;
+  std::uint64_t clock_read_at_ = 0;
   std::uint64_t turn_began_ = 0;          // cycle clock
   std::uint64_t served_at_ = 0;           // likewise: events and timers
   bool idle_ = false;

@@ -115,7 +115,6 @@ class Task final : public Awaitable {
   Scheduler& scheduler_;
   Coroutine* root_;
   Coroutine* leaf_;
-  Task* next_ready_ = nullptr;
   Value pending_;  // the thread's, while others run
   const char* awaits_ = nullptr;
   int handler_depth_ = 0;  // the thread's, while others run
