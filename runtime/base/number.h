@@ -122,8 +122,12 @@ constexpr std::int64_t multiply(std::int64_t left, std::int64_t right) noexcept 
 }
 constexpr std::int64_t negate(std::int64_t value) noexcept { return subtract(0, value); }
 
-// Quotient rounded towards minus infinity. Takes: divisor != 0. The smallest integer by -1 wraps around.
+constexpr bool is_power_of_two(std::int64_t value) noexcept { return value > 0 && (value & (value - 1)) == 0; }
+
+// Quotient rounded towards minus infinity. Takes: divisor != 0. The smallest integer by -1 wraps around. Powers of two, by
+// far the most common divisors, need no division: a shift rounds towards minus infinity by itself.
 constexpr std::int64_t floor_divide(std::int64_t dividend, std::int64_t divisor) noexcept {
+  if (is_power_of_two(divisor)) return dividend >> __builtin_ctzll(static_cast<std::uint64_t>(divisor));
   if (static_cast<std::uint64_t>(dividend | divisor) >> 32 == 0) {
     return static_cast<std::int64_t>(static_cast<std::uint32_t>(dividend) / static_cast<std::uint32_t>(divisor));
   }
@@ -135,6 +139,7 @@ constexpr std::int64_t floor_divide(std::int64_t dividend, std::int64_t divisor)
 
 // Remainder of floor_divide: it has the sign of the divisor. Takes: divisor != 0.
 constexpr std::int64_t floor_modulo(std::int64_t dividend, std::int64_t divisor) noexcept {
+  if (is_power_of_two(divisor)) return dividend & (divisor - 1);
   // Both in 32 bits and not negative: a division a third as long, and no signs to mend.
   if (static_cast<std::uint64_t>(dividend | divisor) >> 32 == 0) {
     return static_cast<std::int64_t>(static_cast<std::uint32_t>(dividend) % static_cast<std::uint32_t>(divisor));
@@ -169,7 +174,7 @@ inline double floor_modulo(double dividend, double divisor) noexcept {
   // divisors, NaN, infinities and the zero whose sign would matter.
   if (dividend >= 0 && dividend < 9007199254740992.0 && divisor >= 1 && divisor < 9007199254740992.0) {
     const auto a = static_cast<std::int64_t>(dividend), b = static_cast<std::int64_t>(divisor);
-    if (static_cast<double>(a) == dividend && static_cast<double>(b) == divisor && (a != 0)) return static_cast<double>(a % b);
+    if (static_cast<double>(a) == dividend && static_cast<double>(b) == divisor && (a != 0)) return static_cast<double>(floor_modulo(a, b));
   }
   double remainder = std::fmod(dividend, divisor);
   if (remainder > 0 ? divisor < 0 : (remainder < 0 && divisor > 0)) remainder += divisor;
