@@ -40,6 +40,7 @@ void Scope::leave() noexcept {
   Scope** link = &body_->scope_;
   while (*link != nullptr && *link != this) link = &(*link)->parent_;
   if (*link == this) *link = parent_;
+  if (kind_ == ScopeKind::kShield) body_->attention_ = true;  // what it kept out reaches the body now
   body_ = nullptr;
   parent_ = nullptr;
 }

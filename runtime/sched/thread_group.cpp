@@ -57,6 +57,7 @@ std::string text_of(NativeCall& call, const Value& error) {
 int record_error(NativeCall& call) {
   Task& task = current_task(call.thread());
   if (task.is_cancelled() && raw_equal(call.arg(1), task.cancel_reason())) return call.result(call.arg(1));
+  if (is_cancellation(call.thread(), call.arg(1), nullptr)) return call.result(call.arg(1));
   const std::string_view story = task.story_of(call.arg(1));
   const std::string message = story.empty() ? text_of(call, call.arg(1)) : std::string(story);
   task.set_report(vm::traceback(call.thread(), call.coroutine(), message.c_str(), 1));
