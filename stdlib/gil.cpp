@@ -4,8 +4,10 @@
 #include "sync/gil.h"
 
 #include "all_modules.h"
+#include "host/load.h"
 #include "vm/call.h"
 #include "vm/native.h"
+#include "vm/traceback.h"
 
 namespace baton::stdlib {
 namespace {
@@ -56,7 +58,9 @@ Value longest_turn(NativeCall& call, const GilFigures& totals, const std::vector
   set_number(call, t, "seconds", seconds(totals.longest_ns));
   std::string where = totals.longest_ns > 0 ? "a native thread that has ended" : "nowhere";
   for (const GilFigures& figures : threads) {
-    if (totals.longest_ns > 0 && figures.longest_ns == totals.longest_ns) where = "native thread '" + figures.name + "'";
+    if (totals.longest_ns == 0 || figures.longest_ns != totals.longest_ns) continue;
+    where = "native thread '" + figures.name + "'";
+    if (!figures.longest_where.empty()) where = figures.longest_where + " (" + where + ")";
   }
   native::set_field(call.thread(), t, "where", Value::of(string::make(call.heap(), where)));
   return Value::of(t);
@@ -80,6 +84,65 @@ int gil_stats(NativeCall& call) {
   }
   native::set_field(call.thread(), t, "threads", Value::of(list));
   return call.result(Value::of(t));
+}
+
+// --- trace -----------------------------------------------------------------------------------------------------------------
+
+constexpr std::size_t kTraceSegments = 200'000;  // 8 MB
+
+int trace_start(NativeCall& call) { return call.result(Value::boolean(call.shared().gil.start_trace(kTraceSegments))); }
+
+int trace_stop(NativeCall& call) {
+  call.shared().gil.stop_trace();
+  return 0;
+}
+
+// {from, to, dropped=, names={[id]=}, {thread, state, from, to, region}...} as a flat list of five values each.
+int trace_copy(NativeCall& call) {
+  const GilTrace trace = call.shared().gil.copy_trace();
+  Table* result = table::make(call.heap());
+  call.push(Value::of(result));
+  set_number(call, result, "from", seconds(trace.from_ns));
+  set_count(call, result, "dropped", trace.dropped);
+  Table* names = table::make(call.heap());
+  native::set_field(call.thread(), result, "names", Value::of(names));
+  for (const auto& [id, name] : trace.names) {
+    table::set_integer(call.heap(), names, id, Value::of(string::make(call.heap(), name)));
+  }
+  std::int64_t n = 0;
+  const auto append = [&](const Value& v) { table::set_integer(call.heap(), result, ++n, v); };
+  for (const TraceSegment& segment : trace.segments) {
+    append(Value::from(std::int64_t{segment.thread}));
+    append(Value::from(static_cast<std::int64_t>(segment.state)));
+    append(Value::from(seconds(segment.from_ns)));
+    append(Value::from(seconds(segment.to_ns)));
+    append(segment.region != nullptr ? Value::of(string::make(call.heap(), segment.region)) : Value::boolean(false));
+  }
+  return 1;
+}
+
+constexpr std::string_view kTraceScript =
+#include "gil_trace.inc"
+    ;
+
+const NativeInfo kTraceInternals[] = {
+    {"copy", "copy()", "What was recorded.", trace_copy},
+    {"start", "start()", "Begins a recording; false if there is one.", trace_start},
+    {"stop", "stop()", "Ends it.", trace_stop},
+    {nullptr, nullptr, nullptr, nullptr},
+};
+
+// The part in script is called with the library and the internals.
+void add_trace(ThreadState& thread, Table* library) {
+  vm::push(thread, Value::of(library));
+  Table* internals = table::make(thread.heap());
+  vm::push(thread, Value::of(internals));
+  native::add_functions(thread, internals, kTraceInternals);
+  if (host::load(thread, kTraceScript, "=gil", "t") != Status::kOk) throw ScriptError(thread.pending);
+  vm::push(thread, Value::of(library));
+  vm::push(thread, Value::of(internals));
+  vm::call(thread, 2, 0);
+  thread.current->top -= 2;
 }
 
 class Hold {
@@ -119,6 +182,7 @@ const NativeInfo kFunctions[] = {
 Table* open_gil(ThreadState& thread) {
   Table* library = table::make(thread.heap(), 0, 8);
   native::add_functions(thread, library, kFunctions);
+  add_trace(thread, library);
   return library;
 }
 

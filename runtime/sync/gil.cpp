@@ -143,7 +143,8 @@ GilSlot* Gil::attach(std::string_view name, InterruptWord* interrupt) noexcept {
   slot->interrupt = interrupt;
   slot->credit_ns = 0;
   slot->credit_at_ns = 0;
-  slot->attached_at_ns = monotonic_ns();
+  slot->attached_at_ns = slot->attached_since_ns = monotonic_ns();
+  slot->longest_where.clear();
   slot->turn_left_ns = 0;
   slot->id = next_id_++;
   slot->kernel_thread = 0;
@@ -161,7 +162,9 @@ void Gil::detach(GilSlot* slot) noexcept {
   BATON_CHECK(!held_by(slot), "a thread detaches while it holds the GIL");
   Locked locked(mutex_);
   BATON_CHECK(slot->attached && !slot->waiting, "a thread detaches twice or while it waits");
-  GilFigures last = figures_of(*slot, monotonic_ns());
+  const std::int64_t now = monotonic_ns();
+  GilFigures last = figures_of(*slot, now);
+  append(slot, TraceState::kAttached, slot->attached_since_ns, now, nullptr);
   gone_.switches += last.switches;
   gone_.forced += last.forced;
   gone_.voluntary += last.voluntary;
@@ -338,6 +341,7 @@ void Gil::wait(GilSlot* slot, std::int64_t deadline_ns, bool near) noexcept {
     near = slot == heir() && holder->asked && !will_call(holder, slot);
   }
   add(slot->waited_ns, monotonic_ns() - slot->wait_began_ns);
+  note(slot, TraceState::kWait, slot->wait_began_ns, nullptr);
   if (slot->called) {
     slot->called = false;
     (void)set_thread_processors(0, slot->processors);
@@ -601,6 +605,7 @@ std::vector<GilFigures> Gil::threads() {
     if (!slot->attached) continue;
     result.push_back(figures_of(*slot, now));
     result.back().name = slot->name;
+    if (slot->released_at_ns.load(std::memory_order_relaxed) == 0) result.back().longest_where = slot->longest_where;
   }
   return result;
 }

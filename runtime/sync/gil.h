@@ -12,8 +12,10 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/interrupt.h"
@@ -61,9 +63,11 @@ struct alignas(kCacheLineBytes) GilSlot {
   std::atomic<std::int64_t> released_at_ns{0};  // 0: not in such a region
   std::atomic<std::int64_t> longest_ns{0};      // longest turn while somebody waited
   std::atomic<const char*> region{nullptr};     // what the present Released region does
-  std::int64_t attached_at_ns = 0;
+  std::int64_t attached_at_ns = 0;     // moved when figures begin anew
+  std::int64_t attached_since_ns = 0;  // truly
   std::uint64_t id = 0;  // numbered by attach, never used twice in one runtime
   std::string name;      // guarded by the mutex
+  std::string longest_where;  // guarded by the lock: where the longest turn ended, if known
   GilSlot* next_slot = nullptr;  // all slots of the Gil
   GilSlot* next_free = nullptr;
 };
@@ -81,6 +85,28 @@ struct GilFigures {
   std::int64_t longest_ns = 0;  // longest turn while somebody else waited
   bool waiting = false;
   bool holding = false;
+  std::string longest_where;  // where it ended, if known; filled by callers of `threads` that hold the lock
+};
+
+// What a traced thread did for a while; when it did none of these it ran, or held the lock without running.
+enum class TraceState : std::uint8_t {
+  kAttached,  // its whole life at the lock
+  kWait,      // waited for the lock
+  kReleased,  // in a Released region
+};
+struct TraceSegment {
+  std::int64_t from_ns;
+  std::int64_t to_ns;
+  const char* region;  // kReleased: what it did; a literal
+  std::uint32_t thread;
+  TraceState state;
+};
+// A recording: what fits, and how much did not. Lives from `start_trace` to `stop_trace`.
+struct GilTrace {
+  std::vector<TraceSegment> segments;  // reserved; never grows
+  std::vector<std::pair<std::uint32_t, std::string>> names;
+  std::uint64_t dropped = 0;
+  std::int64_t from_ns = 0;
 };
 
 class Gil {
@@ -164,6 +190,18 @@ class Gil {
   // All figures begin anew, as if every thread had been attached just now. Callers hold the lock.
   void reset_figures() noexcept;
 
+  // From now on every wait for the lock and every Released region is recorded when it ends, at most `capacity` of them.
+  // Returns: false if there is a recording already. Raises: std::bad_alloc.
+  bool start_trace(std::size_t capacity);
+  // What was recorded so far, with what is under way cut off now. Raises: std::bad_alloc.
+  GilTrace copy_trace();
+  // Ends the recording. Raises: nothing.
+  void stop_trace() noexcept;
+  // Records a segment of `slot` that ends now, if there is a recording. Any thread with its own slot.
+  void note(const GilSlot* slot, TraceState state, std::int64_t from_ns, const char* region) noexcept {
+    if (BATON_UNLIKELY(is_traced_.load(std::memory_order_relaxed))) record(slot, state, from_ns, region);
+  }
+
   // Sums over all threads that are or were attached.
   GilFigures totals() noexcept;
 
@@ -221,6 +259,8 @@ class Gil {
   GilSlot* late_timekeeper(const GilSlot* holder, const GilSlot* about_to_wait) const noexcept;
   void count_hand_over(GilSlot* from, Reason reason) noexcept;
   GilFigures figures_of(const GilSlot& slot, std::int64_t now_ns) const;
+  BATON_COLD void record(const GilSlot* slot, TraceState state, std::int64_t from_ns, const char* region) noexcept;
+  void append(const GilSlot* slot, TraceState state, std::int64_t from_ns, std::int64_t to_ns, const char* region) noexcept;
   static void wake(const Wakes& wakes) noexcept;
 
   alignas(kCacheLineBytes) std::atomic<std::uintptr_t> word_{kFree};  // the holder's slot, and kWaiters
@@ -239,6 +279,8 @@ class Gil {
   GilSlot* free_slots_ = nullptr;
   std::uint64_t next_id_ = 1;
   GilFigures gone_;  // sums of the threads that have detached
+  std::unique_ptr<GilTrace> trace_;
+  std::atomic<bool> is_traced_{false};
 };
 
 }  // namespace baton

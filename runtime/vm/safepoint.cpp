@@ -158,14 +158,6 @@ void collect_some(ThreadState& thread) noexcept {
   }
 }
 
-void hand_over(ThreadState& thread) noexcept {
-  if (thread.gil_slot == nullptr) {
-    thread.interrupt.take(kInterruptGilDrop);  // nobody to hand over to
-    return;
-  }
-  thread.shared.gil.hand_over(thread.gil_slot);
-}
-
 // The position of the newest script function, also if a native is running.
 std::string newest_position(ThreadState& thread) {
   for (int level = 0; frame_at(thread.current, level) != nullptr; ++level) {
@@ -173,6 +165,21 @@ std::string newest_position(ThreadState& thread) {
     if (!position.empty()) return position;
   }
   return "";
+}
+
+void hand_over(ThreadState& thread) {
+  GilSlot* slot = thread.gil_slot;
+  if (slot == nullptr) {
+    thread.interrupt.take(kInterruptGilDrop);  // nobody to hand over to
+    return;
+  }
+  const std::int64_t longest = slot->longest_ns.load(std::memory_order_relaxed);
+  thread.shared.gil.hand_over(slot);
+  if (BATON_UNLIKELY(slot->longest_ns.load(std::memory_order_relaxed) > longest)) {
+    std::string position = newest_position(thread);
+    if (position.size() > 2) position.resize(position.size() - 2);  // ": "
+    slot->longest_where = position;
+  }
 }
 
 void raise_if_asked(ThreadState& thread) {
