@@ -83,7 +83,7 @@ Value close_scope(NativeCall& call, ScopeBlock& block, const Value& error) {
   const bool only_cancelled = error.is_nil() || (!scope.error().is_nil() && raw_equal(error, scope.error()));
   if (!first.is_nil() && only_cancelled) return first;
   if (!error.is_nil()) return error;
-  if (!interrupt.is_nil() && !(expired && raw_equal(interrupt, scope.error()))) return interrupt;
+  if (!interrupt.is_nil() && !raw_equal(interrupt, scope.error())) return interrupt;  // its own ends here
   return expired ? scope.cancellation(call.thread()) : Value();
 }
 
