@@ -65,16 +65,18 @@
 // takes its old set of processors back. This is a hint for one wake-up; the kernel's balancing stays free to move the holder
 // anywhere, and the others follow. It costs 3 us of a turn, so short intervals do without.
 //
-// Measured and dropped (two processors; 1 ping per ms over pipes beside 2 and 4 computing threads; plain C threads without
-// any lock as the floor of the same minutes):
-//  - Revocable grants. Waits of more than 0.3 ms for the lock itself were 1 to 3 in 1,000 pings, so there is little to gain.
-//  - Virtual run time instead of two lines and a credit: nothing left for it to improve.
+// Not built, because what was measured pointed elsewhere (two processors, other programs running; 1 ping per ms over pipes
+// beside 1, 2 and 4 computing threads, with plain C threads without any lock as the floor of the same minutes):
+//  - Revocable grants and virtual run time. Waits of more than 0.3 ms for the lock itself were mostly 0 to 5 in 1,000 pings;
+//    most late answers were late because client or answering thread waited for a processor. Not settled: to be measured
+//    again on a quiet machine, and so is the tail (p99) beside two and more threads, which misses its goal.
+// Tried, with results within the noise of such minutes and therefore left out:
 //  - Asking the kernel for longer or shorter slices of computing threads (sched_setattr, 0.1 to 100 ms), or making them batch
-//    or idle threads: no difference beyond noise, and children would inherit it.
-//  - Spinning 20 us for an asked holder. If it runs on another processor it answers within 2 us; if not, spinning keeps it
-//    from running. 5 us: the median beside two threads fell from 30 to 13 us while a third program was busy.
-//  - Giving the lock up around writes that do not wait (io_stream.cpp tries first): the computing thread that was woken took
-//    the answering thread's processor in the middle of its answer, 4 ms; and work beside pings fell by 5 %.
+//    or idle threads; children would inherit it.
+//  - Spinning 20 us for an asked holder. If it runs on another processor it answers within some microseconds; if not,
+//    spinning keeps it from running. 5 us was never worse.
+//  - Giving the lock up around writes that do not wait (io_stream.cpp tries first): the computing thread that is woken may
+//    take the answering thread's processor in the middle of its answer.
 #include "sync/gil.h"
 
 #include <algorithm>
