@@ -256,10 +256,11 @@ void Scheduler::prefetch_next() const noexcept {
   if (count > kStack) {
     const Coroutine* co = ready_.at(kStack)->leaf_;
     if (co->fiber != nullptr) {
-      const char* machine = static_cast<const char*>(static_cast<const Fiber*>(co->fiber)->context.machine);
-      for (std::size_t line = 0; line < 6; ++line) __builtin_prefetch(machine + line * kLine);
+      // A fiber that runs or has not begun has no place on its machine stack yet; an integer may be added to all the same.
+      const auto machine = reinterpret_cast<std::uintptr_t>(static_cast<const Fiber*>(co->fiber)->context.machine);
+      for (std::size_t line = 0; line < 6; ++line) __builtin_prefetch(reinterpret_cast<const void*>(machine + line * kLine));
       __builtin_prefetch(co->frame);
-      __builtin_prefetch(co->top - 4);
+      __builtin_prefetch(co->top);
     }
   }
   if (count > kRecord) __builtin_prefetch(ready_.at(kRecord)->leaf_->fiber);
