@@ -351,10 +351,11 @@ void Gil::wait(GilSlot* slot, std::int64_t deadline_ns, bool near) noexcept {
   note_holder(slot);
 }
 
-// Looks for a notification without sleeping, unless enough others do.
+// Looks for a notification without sleeping, unless enough others do. It runs without the mutex, so it may not look at
+// `returning`: once the slot has the lock, the next waiter writes that.
 void Gil::spin(GilSlot* slot) noexcept {
   std::int64_t limit = spin_ns_.load(std::memory_order_relaxed);
-  if (slot->returning) limit = std::min(limit, kReturningSpinNs);
+  if (slot->waits_returning) limit = std::min(limit, kReturningSpinNs);
   if (limit <= 0) return;
   bool came = false;
   if (spinners_.fetch_add(1, std::memory_order_relaxed) < most_spinners_) {
@@ -384,6 +385,7 @@ void Gil::call_here(GilSlot* next) noexcept {
 // Returns: when to look again; kNoDeadline when somebody else keeps the time or the holder was asked.
 std::int64_t Gil::arm(GilSlot* slot, GilSlot* holder, std::int64_t now_ns) noexcept {
   slot->armed_until_ns = kNoDeadline;
+  slot->waits_returning = slot->returning;
   if (slot != heir() || holder->asked) return kNoDeadline;
   std::int64_t due = due_ns(holder, slot);
   if (due <= now_ns) {

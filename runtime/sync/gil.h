@@ -45,6 +45,7 @@ struct alignas(kCacheLineBytes) GilSlot {
   std::int64_t armed_until_ns = 0;   // waiter: its timer's end; 0: it sleeps without a timer
   std::int64_t wait_began_ns = 0;
   bool returning = false;            // waiter: in the class that goes first; holder: got its turn from there
+  bool waits_returning = false;      // what `returning` was when the wait began; only the slot's own thread uses it
   bool asked = false;                // holder: kInterruptGilDrop was set for this turn
   bool waiting = false;
   bool attached = false;
