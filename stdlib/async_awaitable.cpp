@@ -253,8 +253,11 @@ int task_to_string(NativeCall& call) {
   return call.result_string(text + ")");
 }
 
-const NativeInfo kTaskIndex = {"__index", "task[key]", "Fields id and name, and the methods of a task.", task_index};
-const NativeInfo kTaskToString = {"__tostring", "tostring(task)", "Number, name, state and place of a task.", task_to_string};
+const NativeInfo kTaskMetamethods[] = {
+    {"__index", "task[key]", "Fields id and name, and the methods of a task.", task_index},
+    {"__tostring", "tostring(task)", "Number, name, state and place of a task.", task_to_string},
+    {nullptr, nullptr, nullptr, nullptr},
+};
 
 // --- futures ---------------------------------------------------------------------------------------------------------------
 
@@ -308,33 +311,22 @@ int future_to_string(NativeCall& call) {
   return call.result_string(std::string("Future (") + status_of({nullptr, &check_future(call)}) + ")");
 }
 
-const NativeInfo kFutureIndex = {"__index", "future[key]", "Fields id and name, and the methods of a future.", future_index};
-const NativeInfo kFutureToString = {"__tostring", "tostring(future)", "The state of a future.", future_to_string};
-
-Table* make_class(ThreadState& thread, const char* name, const NativeInfo* methods, const NativeInfo& index,
-                  const NativeInfo& to_string) {
-  bool created = false;
-  Table* metatable = native::class_metatable(thread, name, &created);
-  if (!created) return metatable;
-  Table* list = table::make(thread.heap());
-  native::add_functions(thread, list, methods);
-  const Value lookup = native::make(thread, &index, 1);
-  lookup.native()->upvalues()[0] = Value::of(list);
-  native::set_field(thread, metatable, "__index", lookup);
-  native::set_field(thread, metatable, "__tostring", native::make(thread, &to_string));
-  return metatable;
-}
+const NativeInfo kFutureMetamethods[] = {
+    {"__index", "future[key]", "Fields id and name, and the methods of a future.", future_index},
+    {"__tostring", "tostring(future)", "The state of a future.", future_to_string},
+    {nullptr, nullptr, nullptr, nullptr},
+};
 
 }  // namespace
 
 int thread_on_done(NativeCall& call) { return awaitable_on_done(call); }
 
 Table* task_metatable(ThreadState& thread) {
-  return make_class(thread, kTaskClass, kTaskMethods, kTaskIndex, kTaskToString);
+  return native::class_with_methods(thread, kTaskClass, kTaskMethods, kTaskMetamethods);
 }
 
 Table* future_metatable(ThreadState& thread) {
-  return make_class(thread, kFutureClass, kFutureMethods, kFutureIndex, kFutureToString);
+  return native::class_with_methods(thread, kFutureClass, kFutureMethods, kFutureMetamethods);
 }
 
 }  // namespace baton::stdlib

@@ -215,14 +215,7 @@ ScopeBlock& make_scope(NativeCall& call, const OptionTable& options) {
 }  // namespace
 
 Table* scope_metatable(ThreadState& thread) {
-  bool created = false;
-  Table* metatable = native::class_metatable(thread, kScopeClass, &created);
-  if (!created) return metatable;
-  Table* methods = table::make(thread.heap());
-  native::add_functions(thread, methods, kMethods);
-  native::set_field(thread, metatable, "__index", Value::of(methods));
-  native::add_functions(thread, metatable, kMetamethods);
-  return metatable;
+  return native::class_with_methods(thread, kScopeClass, kMethods, kMetamethods);
 }
 
 int async_scope(NativeCall& call) {

@@ -209,17 +209,13 @@ const NativeInfo kMethods[] = {
     {nullptr, nullptr, nullptr, nullptr},
 };
 
-const NativeInfo kClose = {"__close", "file:__close()", "Closes the file at the end of its scope.", file_close};
+const NativeInfo kMetamethods[] = {
+    {"__close", "file:__close()", "Closes the file at the end of its scope.", file_close},
+    {nullptr, nullptr, nullptr, nullptr},
+};
 
 Table* file_metatable(ThreadState& thread) {
-  bool created = false;
-  Table* metatable = native::class_metatable(thread, kFileClass, &created);
-  if (!created) return metatable;
-  Table* methods = table::make(thread.heap());
-  native::add_functions(thread, methods, kMethods);
-  native::set_field(thread, metatable, "__index", Value::of(methods));
-  native::set_field(thread, metatable, "__close", native::make(thread, &kClose));
-  return metatable;
+  return native::class_with_methods(thread, kFileClass, kMethods, kMetamethods);
 }
 
 struct Open {

@@ -112,14 +112,7 @@ const NativeInfo kMetamethods[] = {
 };
 
 Table* watch_metatable(ThreadState& thread) {
-  bool created = false;
-  Table* metatable = native::class_metatable(thread, kWatchClass, &created);
-  if (!created) return metatable;
-  Table* methods = table::make(thread.heap());
-  native::add_functions(thread, methods, kMethods);
-  native::set_field(thread, metatable, "__index", Value::of(methods));
-  native::add_functions(thread, metatable, kMetamethods);
-  return metatable;
+  return native::class_with_methods(thread, kWatchClass, kMethods, kMetamethods);
 }
 
 }  // namespace

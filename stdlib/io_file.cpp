@@ -230,14 +230,7 @@ const NativeInfo kMetamethods[] = {
 }  // namespace
 
 Table* file_metatable(ThreadState& thread) {
-  bool created = false;
-  Table* metatable = native::class_metatable(thread, kFileClass, &created);
-  if (!created) return metatable;
-  Table* methods = table::make(thread.heap(), 0, 8);
-  native::set_field(thread, metatable, "__index", Value::of(methods));
-  native::add_functions(thread, methods, kMethods);
-  native::add_functions(thread, metatable, kMetamethods);
-  return metatable;
+  return native::class_with_methods(thread, kFileClass, kMethods, kMetamethods);
 }
 
 }  // namespace baton::stdlib

@@ -223,22 +223,11 @@ int listener_index(NativeCall& call) {
   return call.result(*table::get(call.upvalue(1).table(), key));
 }
 
-const NativeInfo kListenerIndex = {"__index", "listener[key]", "Field port, and the methods of a listener.", listener_index};
-const NativeInfo kListenerClose = {"__close", "listener:__close()", "Closes it at the end of its scope.", listener_close};
-
-Table* class_with_fields(ThreadState& thread, const char* name, const NativeInfo* methods, const NativeInfo& index,
-                         const NativeInfo& closer) {
-  bool created = false;
-  Table* metatable = native::class_metatable(thread, name, &created);
-  if (!created) return metatable;
-  Table* list = table::make(thread.heap());
-  native::add_functions(thread, list, methods);
-  const Value lookup = native::make(thread, &index, 1);
-  lookup.native()->upvalues()[0] = Value::of(list);
-  native::set_field(thread, metatable, "__index", lookup);
-  native::set_field(thread, metatable, "__close", native::make(thread, &closer));
-  return metatable;
-}
+const NativeInfo kListenerMetamethods[] = {
+    {"__index", "listener[key]", "Field port, and the methods of a listener.", listener_index},
+    {"__close", "listener:__close()", "Closes it at the end of its scope.", listener_close},
+    {nullptr, nullptr, nullptr, nullptr},
+};
 
 // A userdata that owns `made` through a pointer; it is closed when it is collected.
 template <class Owned>
@@ -271,7 +260,7 @@ int net_listen(NativeCall& call) {
     if (error != 0) continue;
     listener->port = own_port(made.get());
     if (address.family() == AF_UNIX) listener->path = host.substr(5);
-    Table* metatable = class_with_fields(thread, kListenerClass, kListenerMethods, kListenerIndex, kListenerClose);
+    Table* metatable = native::class_with_methods(thread, kListenerClass, kListenerMethods, kListenerMetamethods);
     listener->descriptor = made.take();
     push_owner(call, std::move(listener), metatable);
     return 1;
@@ -398,11 +387,14 @@ int udp_index(NativeCall& call) {
   return call.result(*table::get(call.upvalue(1).table(), key));
 }
 
-const NativeInfo kUdpIndex = {"__index", "udp[key]", "Field port, and the methods of a datagram socket.", udp_index};
-const NativeInfo kUdpClose = {"__close", "udp:__close()", "Closes it at the end of its scope.", udp_close};
+const NativeInfo kUdpMetamethods[] = {
+    {"__index", "udp[key]", "Field port, and the methods of a datagram socket.", udp_index},
+    {"__close", "udp:__close()", "Closes it at the end of its scope.", udp_close},
+    {nullptr, nullptr, nullptr, nullptr},
+};
 
 int net_udp(NativeCall& call) {
-  Table* metatable = class_with_fields(call.thread(), kUdpClass, kUdpMethods, kUdpIndex, kUdpClose);
+  Table* metatable = native::class_with_methods(call.thread(), kUdpClass, kUdpMethods, kUdpMetamethods);
   push_owner(call, std::make_unique<Udp>(), metatable);
   return 1;
 }

@@ -277,14 +277,7 @@ int push_line_iterator(NativeCall& call) {
 }
 
 Table* stream_metatable(ThreadState& thread) {
-  bool created = false;
-  Table* metatable = native::class_metatable(thread, kStreamClass, &created);
-  if (!created) return metatable;
-  Table* methods = table::make(thread.heap());
-  native::add_functions(thread, methods, kMethods);
-  native::set_field(thread, metatable, "__index", Value::of(methods));
-  native::add_functions(thread, metatable, kMetamethods);
-  return metatable;
+  return native::class_with_methods(thread, kStreamClass, kMethods, kMetamethods);
 }
 
 void push_stream(NativeCall& call, std::unique_ptr<ByteStream> stream) {

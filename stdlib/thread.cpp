@@ -28,17 +28,6 @@ int timeout_result(NativeCall& call) {
   return 3;
 }
 
-Table* thread_class(ThreadState& thread, const char* class_name, const NativeInfo* methods, const NativeInfo* closer) {
-  bool created = false;
-  Table* metatable = native::class_metatable(thread, class_name, &created);
-  if (!created) return metatable;
-  Table* index = table::make(thread.heap());
-  native::add_functions(thread, index, methods);
-  native::set_field(thread, metatable, "__index", Value::of(index));
-  if (closer != nullptr) native::set_field(thread, metatable, "__close", native::make(thread, closer));
-  return metatable;
-}
-
 namespace {
 
 using sched::NativeThread;
@@ -173,20 +162,14 @@ const NativeInfo kMethods[] = {
     {nullptr, nullptr, nullptr, nullptr},
 };
 
-const NativeInfo kIndex = {"__index", "thread[key]", "Fields id and name, and the methods of a native thread.", thread_index};
-const NativeInfo kToString = {"__tostring", "tostring(thread)", "Number and name of a native thread.", thread_to_string};
+const NativeInfo kMetamethods[] = {
+    {"__index", "thread[key]", "Fields id and name, and the methods of a native thread.", thread_index},
+    {"__tostring", "tostring(thread)", "Number and name of a native thread.", thread_to_string},
+    {nullptr, nullptr, nullptr, nullptr},
+};
 
 Table* thread_metatable(ThreadState& thread) {
-  bool created = false;
-  Table* metatable = native::class_metatable(thread, kThreadClass, &created);
-  if (!created) return metatable;
-  Table* methods = table::make(thread.heap());
-  native::add_functions(thread, methods, kMethods);
-  const Value index = native::make(thread, &kIndex, 1);
-  index.native()->upvalues()[0] = Value::of(methods);
-  native::set_field(thread, metatable, "__index", index);
-  native::set_field(thread, metatable, "__tostring", native::make(thread, &kToString));
-  return metatable;
+  return native::class_with_methods(thread, kThreadClass, kMethods, kMetamethods);
 }
 
 // The one object that scripts have for a native thread. Reaches no safepoint.

@@ -15,10 +15,6 @@ namespace baton::stdlib {
 
 inline constexpr const char* kThreadClass = "Thread";
 
-// The class's metatable with `methods` as its __index, and `closer` as its __close if there is one; made on first use.
-// Raises: kMemory.
-Table* thread_class(ThreadState& thread, const char* class_name, const NativeInfo* methods, const NativeInfo* closer = nullptr);
-
 // When a wait with argument i as its timeout ends; without one: never. Raises: "number expected".
 std::int64_t timeout_argument(NativeCall& call, int i);
 

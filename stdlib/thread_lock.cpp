@@ -51,12 +51,15 @@ const NativeInfo kGuardMethods[] = {
     {nullptr, nullptr, nullptr, nullptr},
 };
 
-const NativeInfo kGuardClose = {"__close", "guard:__close()", "Releases the lock at the end of the guard's scope.",
-                                guard_release};
+const NativeInfo kGuardMetamethods[] = {
+    {"__close", "guard:__close()", "Releases the lock at the end of the guard's scope.",
+     guard_release},
+    {nullptr, nullptr, nullptr, nullptr},
+};
 
 // Pushes a guard of the lock in argument 1, which has nothing to release yet.
 Guard& push_guard(NativeCall& call) {
-  Table* metatable = thread_class(call.thread(), kGuardClass, kGuardMethods, &kGuardClose);
+  Table* metatable = native::class_with_methods(call.thread(), kGuardClass, kGuardMethods, kGuardMetamethods);
   Userdata* guard = userdata::make(call.heap(), sizeof(Guard), 1);
   guard->user_values()[0] = call.arg(1);
   vm::set_metatable(call.thread(), Value::of(guard), metatable);
@@ -137,7 +140,7 @@ const NativeInfo kLockMethods[] = {
 int make_lock(NativeCall& call, const char* class_name, bool is_reentrant) {
   Userdata* lock = userdata::make(call.heap(), sizeof(Lock));
   new (lock->block()) Lock(is_reentrant);
-  vm::set_metatable(call.thread(), Value::of(lock), thread_class(call.thread(), class_name, kLockMethods));
+  vm::set_metatable(call.thread(), Value::of(lock), native::class_with_methods(call.thread(), class_name, kLockMethods));
   return call.result(Value::of(lock));
 }
 

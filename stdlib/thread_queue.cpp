@@ -319,21 +319,15 @@ int queue_index(NativeCall& call) {
   return call.result(*table::get(call.upvalue(1).table(), key));
 }
 
-const NativeInfo kIndex = {"__index", "queue[key]", "Field max, and the methods of a queue.", queue_index};
-const NativeInfo kLength = {"__len", "#queue", "How many values are in the queue.", queue_length};
+const NativeInfo kMetamethods[] = {
+    {"__close", "queue:__close()", "Closes the queue at the end of its scope.", queue_close},
+    {"__index", "queue[key]", "Field max, and the methods of a queue.", queue_index},
+    {"__len", "#queue", "How many values are in the queue.", queue_length},
+    {nullptr, nullptr, nullptr, nullptr},
+};
 
 Table* queue_metatable(ThreadState& thread, const char* class_name) {
-  bool created = false;
-  Table* metatable = native::class_metatable(thread, class_name, &created);
-  if (!created) return metatable;
-  Table* methods = table::make(thread.heap());
-  native::add_functions(thread, methods, kMethods);
-  const Value index = native::make(thread, &kIndex, 1);
-  index.native()->upvalues()[0] = Value::of(methods);
-  native::set_field(thread, metatable, "__index", index);
-  native::set_field(thread, metatable, "__len", native::make(thread, &kLength));
-  native::set_field(thread, metatable, "__close", native::get_field(thread, methods, "close"));
-  return metatable;
+  return native::class_with_methods(thread, class_name, kMethods, kMetamethods);
 }
 
 int make_queue(NativeCall& call, const char* class_name, bool has_priorities) {

@@ -83,11 +83,14 @@ const NativeInfo kPermitMethods[] = {
     {"release", "guard:release()", "Gives the place back that this guard stands for; later calls do nothing.", permit_release},
     {nullptr, nullptr, nullptr, nullptr},
 };
-const NativeInfo kPermitClose = {"__close", "guard:__close()", "Gives the place back at the end of the guard's scope.",
-                                 permit_release};
+const NativeInfo kPermitMetamethods[] = {
+    {"__close", "guard:__close()", "Gives the place back at the end of the guard's scope.",
+     permit_release},
+    {nullptr, nullptr, nullptr, nullptr},
+};
 
 Permit& push_permit(NativeCall& call) {
-  Table* metatable = thread_class(call.thread(), kPermitClass, kPermitMethods, &kPermitClose);
+  Table* metatable = native::class_with_methods(call.thread(), kPermitClass, kPermitMethods, kPermitMetamethods);
   Userdata* permit = make_object<Permit>(call, metatable, 1, false);
   permit->user_values()[0] = call.arg(1);
   call.push(Value::of(permit));
@@ -414,7 +417,7 @@ const NativeInfo kFamily[] = {
 int thread_semaphore(NativeCall& call) {
   const std::int64_t places = call.check_integer(1);
   if (places < 0) call.argument_error(1, "number of places expected");
-  Table* metatable = thread_class(call.thread(), kSemaphoreClass, kSemaphoreMethods);
+  Table* metatable = native::class_with_methods(call.thread(), kSemaphoreClass, kSemaphoreMethods);
   return call.result(Value::of(make_object<Semaphore>(call, metatable, 0, places)));
 }
 
@@ -426,25 +429,25 @@ int thread_condition(NativeCall& call) {
   } else if (test_lock(call, 1) == nullptr) {
     call.type_error(1, "Lock");
   }
-  Table* metatable = thread_class(call.thread(), kConditionClass, kConditionMethods);
+  Table* metatable = native::class_with_methods(call.thread(), kConditionClass, kConditionMethods);
   Userdata* condition = make_object<Condition>(call, metatable, 1);
   condition->user_values()[0] = call.slot(1);
   return call.result(Value::of(condition));
 }
 
 int thread_event(NativeCall& call) {
-  return call.result(Value::of(make_object<Event>(call, thread_class(call.thread(), kEventClass, kEventMethods), 0)));
+  return call.result(Value::of(make_object<Event>(call, native::class_with_methods(call.thread(), kEventClass, kEventMethods), 0)));
 }
 
 int thread_barrier(NativeCall& call) {
   const std::int64_t parties = call.check_integer(1);
   if (parties < 1) call.argument_error(1, "number of parties expected");
-  Table* metatable = thread_class(call.thread(), kBarrierClass, kBarrierMethods);
+  Table* metatable = native::class_with_methods(call.thread(), kBarrierClass, kBarrierMethods);
   return call.result(Value::of(make_object<Barrier>(call, metatable, 0, parties)));
 }
 
 int thread_atomic(NativeCall& call) {
-  Userdata* atomic = make_object<Atomic>(call, thread_class(call.thread(), kAtomicClass, kAtomicMethods), 1);
+  Userdata* atomic = make_object<Atomic>(call, native::class_with_methods(call.thread(), kAtomicClass, kAtomicMethods), 1);
   atomic->user_values()[0] = call.count() == 0 ? Value::from(std::int64_t{0}) : call.arg(1);
   return call.result(Value::of(atomic));
 }
@@ -455,7 +458,7 @@ void add_sync_family(ThreadState& thread, Table* library) {
   vm::push(thread, Value::of(library));
   if (host::load(thread, kThreadFamily, "=thread", "t") != Status::kOk) throw ScriptError(thread.pending);
   vm::push(thread, Value::of(library));
-  vm::push(thread, Value::of(thread_class(thread, kConditionClass, kConditionMethods)));
+  vm::push(thread, Value::of(native::class_with_methods(thread, kConditionClass, kConditionMethods)));
   vm::call(thread, 2, 0);
   thread.current->top -= 1;
 }

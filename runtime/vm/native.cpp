@@ -256,6 +256,23 @@ Table* class_metatable(ThreadState& thread, const char* class_name, bool* create
   return metatable;
 }
 
+Table* class_with_methods(ThreadState& thread, const char* class_name, const NativeInfo* methods,
+                          const NativeInfo* metamethods) {
+  bool created = false;
+  Table* metatable = class_metatable(thread, class_name, &created);
+  if (!created) return metatable;
+  const Value list = Value::of(table::make(thread.heap()));
+  set_field(thread, metatable, "__index", list);
+  add_functions(thread, list.table(), methods);
+  for (const NativeInfo* one = metamethods; one != nullptr && one->name != nullptr; ++one) {
+    const bool finds_methods = std::string_view(one->name) == "__index";
+    const Value function = make(thread, one, finds_methods ? 1 : 0);
+    if (finds_methods) function.native()->upvalues()[0] = list;
+    set_field(thread, metatable, one->name, function);
+  }
+  return metatable;
+}
+
 Value make(ThreadState& thread, const NativeInfo* info, int upvalue_count) {
   return Value::of(closure::make_native(thread.heap(), info, upvalue_count));
 }

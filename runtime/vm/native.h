@@ -152,6 +152,11 @@ void set_field(ThreadState& thread, Table* t, std::string_view name, const Value
 Value get_field(ThreadState& thread, Table* t, std::string_view name);
 // The metatable registry[class_name], created on first use with __name; `created` tells. Raises: kMemory.
 Table* class_metatable(ThreadState& thread, const char* class_name, bool* created = nullptr);
+// The metatable registry[class_name] of a class whose objects have methods: made on first use, later calls only look it up.
+// `metamethods` are added to it; a native "__index" among them (for classes with fields) finds the table of methods in its
+// upvalue 1; without one "__index" is that table. Raises: kMemory.
+Table* class_with_methods(ThreadState& thread, const char* class_name, const NativeInfo* methods,
+                          const NativeInfo* metamethods = nullptr);
 // A new native function value. Raises: kMemory.
 Value make(ThreadState& thread, const NativeInfo* info, int upvalue_count = 0);
 // printf into a script string. Raises: kMemory.
