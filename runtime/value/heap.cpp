@@ -432,8 +432,15 @@ bool Heap::collect_near_cap() noexcept {
 
 bool Heap::step_explicit(std::size_t kilobytes) noexcept {
   Internals& h = *internals_;
-  const std::size_t bytes = std::max(std::min(kilobytes, std::size_t{1} << 40) * 1024, std::size_t{1} << h.step_size);
-  h.run_step(bytes / kUnitBytes * static_cast<std::size_t>(h.step_multiplier | 1), UINT64_MAX);
+  const std::size_t basic = std::size_t{1} << h.step_size;
+  std::size_t debt = basic;
+  if (kilobytes > 0) {
+    const std::size_t claimed = std::min(kilobytes, std::size_t{1} << 40) * 1024;
+    h.set_trigger(h.trigger - std::min(h.trigger, claimed));
+    if (h.used() < h.trigger) return false;
+    debt = std::max(claimed, basic);
+  }
+  h.run_step(debt / kUnitBytes * static_cast<std::size_t>(h.step_multiplier | 1), UINT64_MAX);
   return h.cycle_ended;
 }
 

@@ -138,7 +138,8 @@ class Heap {
   // collect_emergency for that case. Returns: whether live data has grown into the reserve, so that the
   // program must be told now, while natives still have room to work.
   bool collect_near_cap() noexcept;
-  // collectgarbage("step", kilobytes): returns true if a cycle ended. 0 = one basic step.
+  // collectgarbage("step", kilobytes): 0 is one basic step; else as if that much had been allocated, so that small amounts
+  // add up until a step is due (manual 6.1). Returns whether a cycle ended.
   bool step_explicit(std::size_t kilobytes) noexcept;
   bool is_running() const noexcept;
   void set_running(bool running) noexcept;  // collectgarbage "stop"/"restart"
