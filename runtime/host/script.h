@@ -19,7 +19,21 @@ namespace baton::host {
 // Returns: kError with the report in thread.pending, a string unless memory or stack ran out.
 Status traced_call(ThreadState& thread, int arguments, int wanted, int* result_count);
 
+// An error as a message handler sees it, where it happened: its text, and a traceback ("stack traceback:\n...") that goes on
+// through the tasks and generators that handed the error on. Error objects with a text of their own have no trace.
+struct ErrorText {
+  std::string message;
+  std::string trace;
+  bool has_trace = true;
+};
+
+// For message handlers: describes argument 1 of `call`. Raises: what __tostring raises, kMemory.
+ErrorText describe_error(NativeCall& call);
+
 // The text of the error in thread.pending. Raises: std::bad_alloc.
 std::string pending_report(const ThreadState& thread);
+
+// "string.format", "print": under which name the loaded modules hold a function, else "". Raises: std::bad_alloc.
+std::string function_name(ThreadState& thread, const Value& function);
 
 }  // namespace baton::host

@@ -44,7 +44,8 @@ int start(int argc, char* const* argv) {
   static const Options options = parse_options(argc, argv);
   if (!options.problem.empty()) {
     print_message(options.problem);
-    std::fputs(usage().c_str(), stderr);
+    std::fputs(short_usage().c_str(), stderr);
+    if (!options.advice.empty()) std::fprintf(stderr, "%s\n", options.advice.c_str());
     return EXIT_FAILURE;
   }
   if (options.show_help) {

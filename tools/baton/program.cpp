@@ -6,9 +6,11 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "diagnostics.h"
 #include "host/version.h"
 #include "signals.h"
 #include "stdlib/package.h"
+#include "tool_scripts.h"
 
 namespace baton::program {
 
@@ -25,20 +27,27 @@ Status report(ThreadState& thread, Status status) {
 
 Status interruptible_call(ThreadState& thread, int arguments, int wanted, int* result_count) {
   InterruptGuard guard(thread);
-  return host::traced_call(thread, arguments, wanted, result_count);
+  const Root<Value> handler(thread.heap(), make_report_handler(thread));
+  return vm::protected_call(thread, arguments, wanted, handler.value(), result_count);
 }
 
 namespace {
 
+// Reports that a text did not compile, if so. Returns: loaded.
+Status report_loading(ThreadState& thread, Status loaded) {
+  if (loaded != Status::kOk) explain_syntax_error(thread);
+  return report(thread, loaded);
+}
+
 // Runs the chunk on top of the stack, if loading it succeeded, and drops its results.
 Status run_chunk(ThreadState& thread, Status loaded) {
+  if (report_loading(thread, loaded) != Status::kOk) return loaded;
   int results = 0;
-  Status status = loaded;
-  if (status == Status::kOk) status = interruptible_call(thread, 0, 0, &results);
-  return report(thread, status);
+  return report(thread, interruptible_call(thread, 0, 0, &results));
 }
 
 Status run_text(ThreadState& thread, std::string_view text, const std::string& name) {
+  remember_source(thread, std::string_view(name).substr(1), text);
   return run_chunk(thread, host::load(thread, text, name, "bt"));
 }
 
@@ -114,7 +123,7 @@ Status load_script(ThreadState& thread, const Program& program) {
 Status run_script(ThreadState& thread, const Program& program) {
   if (!program.options.script_is_stdin) stdlib::add_module_folder(thread, folder_of(program.argv[program.options.script]));
   Status status = load_script(thread, program);
-  if (status != Status::kOk) return report(thread, status);
+  if (report_loading(thread, status) != Status::kOk) return status;
   int count = push_script_arguments(thread);
   if (count < 0) {
     print_message("'arg' is not a table");
@@ -127,10 +136,47 @@ Status run_script(ThreadState& thread, const Program& program) {
 Status dump_script(ThreadState& thread, const Program& program) {
   bool given = program.options.script < program.argc;
   Status status = given ? load_script(thread, program) : host::load_file(thread, nullptr, "bt");
-  if (status != Status::kOk) return report(thread, status);
+  if (report_loading(thread, status) != Status::kOk) return status;
   std::string text = host::disassemble((--thread.current->top)->closure());
   std::fwrite(text.data(), 1, text.size(), stdout);
   return Status::kOk;
+}
+
+// --check: compiles all files that are named, or standard input.
+bool check_scripts(ThreadState& thread, const Program& program) {
+  bool fine = true;
+  int index = program.options.script;
+  do {
+    const bool named = index < program.argc && !program.options.script_is_stdin;
+    const Status status = host::load_file(thread, named ? program.argv[index] : nullptr, "bt");
+    if (report_loading(thread, status) == Status::kOk) --thread.current->top;
+    else fine = false;
+  } while (++index < program.argc);
+  return fine;
+}
+
+// The sub-commands: each is a part of the program written in script, called with the words behind its name. Its function
+// `main` returns the exit status's truth.
+bool run_command(ThreadState& thread, const Program& program) {
+  static constexpr const char* kParts[] = {nullptr, nullptr, "testing", "benchmark", "project"};
+  int count = 0;
+  for (int i = program.options.script + 1; i < program.argc; ++i, ++count) {
+    vm::push(thread, Value::of(string::make(thread.heap(), program.argv[i])));
+  }
+  const Root<Value> handler(thread.heap(), make_report_handler(thread));
+  const char* part = kParts[static_cast<int>(program.options.command)];
+  if (report(thread, call_tool(thread, part, "main", count, 1, handler.value())) != Status::kOk) return false;
+  return (--thread.current->top)->is_truthy();
+}
+
+// A script under --profile, and what is said about it at the end.
+Status with_profile(ThreadState& thread, const Program& program, Status (*body)(ThreadState& thread, const Program& program)) {
+  if (program.options.profile.empty()) return body(thread, program);
+  vm::push(thread, Value::of(string::make(thread.heap(), program.options.profile)));
+  if (report(thread, call_tool(thread, "profiling", "start", 1, 0)) != Status::kOk) return Status::kError;
+  const Status status = body(thread, program);
+  const Status closed = report(thread, call_tool(thread, "profiling", "finish", 0, 0));
+  return status == Status::kOk ? closed : status;
 }
 
 void print_version() {
@@ -138,12 +184,19 @@ void print_version() {
   std::fflush(stdout);
 }
 
+// The prompt: lines are edited on a terminal, else read as they come.
+void converse(ThreadState& thread) {
+  const Root<Value> handler(thread.heap(), make_report_handler(thread));
+  if (report(thread, call_tool(thread, "prompt", "main", 0, 1, handler.value())) != Status::kOk) return;
+  if (!(--thread.current->top)->is_truthy()) run_interactive(thread);
+}
+
 // Without a script: interactive on a terminal, else the script is standard input.
 bool run_without_script(ThreadState& thread, const Options& options) {
   if (options.interactive || !options.actions.empty() || options.show_version) return true;
   if (isatty(STDIN_FILENO) == 0) return run_chunk(thread, host::load_file(thread, nullptr, "bt")) == Status::kOk;
   print_version();
-  run_interactive(thread);
+  converse(thread);
   return true;
 }
 
@@ -151,11 +204,19 @@ bool run_all(ThreadState& thread, Program& program) {
   const Options& options = program.options;
   if (options.show_version) print_version();
   make_argument_table(thread, program);
+  if (options.check) return check_scripts(thread, program);
   if (options.dump_bytecode) return dump_script(thread, program) == Status::kOk;
   if (!options.ignore_environment && run_init(thread) != Status::kOk) return false;
   if (run_actions(thread, options) != Status::kOk) return false;
-  bool fine = options.script < program.argc ? run_script(thread, program) == Status::kOk : run_without_script(thread, options);
-  if (options.interactive && fine) run_interactive(thread);
+  if (options.command == Command::kRepl) {
+    print_version();
+    converse(thread);
+    return true;
+  }
+  if (options.command != Command::kNone) return run_command(thread, program);
+  bool fine = options.script < program.argc ? with_profile(thread, program, run_script) == Status::kOk
+                                            : run_without_script(thread, options);
+  if (options.interactive && fine) converse(thread);
   return fine;
 }
 
