@@ -24,6 +24,15 @@ char* scratch() noexcept {
 
 bool would_block(int error) noexcept { return error == EAGAIN || error == EWOULDBLOCK; }
 
+// Counts a task that reads.
+struct Reading {
+  explicit Reading(int& readers) noexcept : count(readers) { ++count; }
+  ~Reading() { --count; }
+  Reading(const Reading&) = delete;
+  Reading& operator=(const Reading&) = delete;
+  int& count;
+};
+
 // write() for what is no socket: a reader that is gone is EPIPE, not a signal.
 long write_without_signal(int descriptor, std::string_view bytes) noexcept {
   sigset_t pipe_signal, before, pending;
@@ -70,12 +79,23 @@ bool DescriptorStream::fill(ThreadState& thread) {
       return false;
     }
     int refusal = 0;
+    const Reading reading(readers_);
     (void)loop::EventLoop::of(thread).wait_for(thread, descriptor_, loop::Direction::kRead, kNoDeadline, "stream.read", &refusal);
     if (refusal != 0) {
       error_ = refusal;
       return false;
     }
   }
+}
+
+bool DescriptorStream::drain() {
+  while (descriptor_ >= 0) {
+    const long got = ::read(descriptor_, scratch(), kLargestRead);
+    if (got > 0) buffer_.append(scratch(), static_cast<std::size_t>(got));
+    else if (got < 0 && errno == EINTR) continue;
+    else return got < 0 && would_block(errno);
+  }
+  return false;
 }
 
 long DescriptorStream::put(std::string_view bytes) noexcept {

@@ -20,12 +20,17 @@ class DescriptorStream final : public ByteStream {
   void close(ThreadState* thread) noexcept override;
   bool is_closed() const noexcept override { return descriptor_ < 0; }
   int peer(std::string* host, int* port) const override;
-  int descriptor() const noexcept { return descriptor_; }
+  int descriptor() const noexcept override { return descriptor_; }
+  // Whether a task waits in `fill`.
+  bool has_reader() const noexcept { return readers_ > 0; }
+  // Takes what is there into the buffer, without waiting. Returns: false at the end, after a failure, or when it is closed.
+  bool drain();
 
  private:
   long put(std::string_view bytes) noexcept;
 
   int descriptor_;
+  int readers_ = 0;  // tasks in `fill`
   bool is_socket_;
 };
 

@@ -24,6 +24,7 @@ class OptionTable {
   bool flag(const char* name) const;     // false if absent
   double number(const char* name, double otherwise) const;
   Table* table(const char* name) const;  // null if absent
+  int argument() const noexcept { return argument_; }
   // Raises a mistake in the option: "bad argument #i to 'f' (option 'name': message)".
   [[noreturn]] void mistake(const char* name, const std::string& message) const;
 

@@ -1,20 +1,25 @@
-// The module process: running programs, and facts about this process.
+// The module process: running programs to their end, and facts about this process.
+#include <fcntl.h>
 #include <sched.h>
-#include <sys/stat.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cmath>
 #include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <optional>
 
 #include "all_modules.h"
 #include "host/blocking.h"
-#include "option_table.h"
+#include "loop/event_loop.h"
+#include "net_stream.h"
 #include "process_child.h"
 #include "process_library.h"
-#include "sched/native_thread.h"
+#include "process_request.h"
 #include "sched/wait.h"
 #include "vm/native.h"
 #include "vm/operations.h"
@@ -26,65 +31,9 @@ namespace {
 
 constexpr std::int64_t kGraceNs = 2'000'000'000;  // between asking a late child to end and killing it
 
-// --- the request -----------------------------------------------------------------------------------------------------------
-
-// A text for the operating system. Raises: "NUL character".
-std::string system_text(NativeCall& call, const std::string& what, const Value& v) {
-  if (!v.is_string() && !v.is_number()) {
-    call.argument_error(1, (what + ": string expected, got " + vm::type_name(call.shared(), v)).c_str());
-  }
-  const String* text = v.is_string() ? v.string() : vm::number_to_string(call.heap(), v);
-  if (text->view().find('\0') != std::string_view::npos) call.argument_error(1, (what + ": contains a NUL character").c_str());
-  return std::string(text->view());
-}
-
-std::vector<std::string> read_command(NativeCall& call, Table* request) {
-  std::vector<std::string> command;
-  const std::uint64_t count = table::length(request);
-  for (std::uint64_t i = 1; i <= count; ++i) {
-    const Value word = *table::get_integer(request, static_cast<std::int64_t>(i));
-    command.push_back(system_text(call, "element " + std::to_string(i) + " of the command", word));
-  }
-  if (command.empty() || command[0].empty()) call.argument_error(1, "the command is empty");
-  return command;
-}
-
-std::string_view name_of(std::string_view setting) { return setting.substr(0, setting.find('=')); }
-
-// Our environment, changed by the option `env`: a text sets a variable, false removes it.
-std::vector<std::string> read_environment(NativeCall& call, const Table* changes) {
-  std::vector<std::string> result;
-  for (char** setting = environ; *setting != nullptr; ++setting) result.emplace_back(*setting);
-  std::uint64_t position = 0;
-  Value key, value;
-  while (changes != nullptr && table::next_at(changes, position, key, value)) {
-    const std::string name = system_text(call, "name in option 'env'", key);
-    if (name.empty() || name.find('=') != std::string::npos) call.argument_error(1, "option 'env': invalid name");
-    std::erase_if(result, [&](const std::string& setting) { return name_of(setting) == name; });
-    if (value.tag != Tag::kFalse) result.push_back(name + "=" + system_text(call, "option 'env': '" + name + "'", value));
-  }
-  return result;
-}
-
-OutputTo read_output(const OptionTable& options, const char* name, bool may_join) {
-  const String* text = options.text(name);
-  if (text == nullptr || text->view() == "capture") return OutputTo::kCapture;
-  if (text->view() == "inherit") return OutputTo::kInherit;
-  if (text->view() == "null") return OutputTo::kDiscard;
-  if (may_join && text->view() == "stdout") return OutputTo::kStandardOutput;
-  options.mistake(name, "invalid value '" + std::string(text->view()) + "'");
-}
-
-// Refuses what is neither an option nor an element of the command.
-void check_keys(NativeCall& call, const Table* request) {
-  std::uint64_t position = 0;
-  Value key, value;
-  while (table::next_at(request, position, key, value)) {
-    if (!key.is_string() && !key.is_integer()) call.argument_error(1, "keys must be options or positions");
-  }
-}
-
 // --- running ---------------------------------------------------------------------------------------------------------------
+
+constexpr const char* kOptions[] = {"stdin", "timeout", "cwd", "env", "check", "stdout", "stderr", nullptr};
 
 struct Run {
   ChildRequest request;
@@ -92,116 +41,130 @@ struct Run {
   bool check = false;
 };
 
-Run read_request(NativeCall& call) {
-  static constexpr const char* kOptions[] = {"stdin", "timeout", "cwd", "env", "check", "stdout", "stderr", nullptr};
-  Table* table = call.check_table(1);
-  const OptionTable options(call, 1, kOptions);
-  check_keys(call, table);
-  Run run;
-  run.request.command = read_command(call, table);
-  run.request.environment = read_environment(call, options.table("env"));
-  if (options.text("cwd") != nullptr) run.request.folder = system_text(call, "option 'cwd'", options.get("cwd"));
-  if (const String* input = options.text("stdin")) {
-    run.request.input = input->view();
-    run.request.has_input = true;
+// A child with what it has written so far. Its end closes the pipes before it ends the child.
+struct Running {
+  Running(ThreadState& thread, ChildProcess& process) noexcept
+      : thread(thread), child(process), output(child.take_output(), false), errors(child.take_errors(), false) {}
+  ~Running() {
+    output.close(&thread);
+    errors.close(&thread);
+    forget_handle(thread, child);
   }
-  run.request.output = read_output(options, "stdout", false);
-  run.request.errors = read_output(options, "stderr", true);
-  run.check = options.flag("check");
-  const double timeout = options.number("timeout", HUGE_VAL);
-  if (std::isnan(timeout)) options.mistake("timeout", "not a number");
-  run.deadline = sched::deadline_after(timeout);
-  return run;
-}
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+  bool are_outputs_open() const noexcept { return !output.is_closed() || !errors.is_closed(); }
 
-// Pumps until the end or the deadline, delivering what is asked of this native thread meanwhile.
-// Returns: whether the child has ended.
-bool wait_for(NativeCall& call, ChildProcess& child, std::int64_t deadline, bool until_exit) {
-  sched::NativeThread& self = sched::native_thread_of(call.thread());
-  const int wake = self.wake_descriptor();
+  ThreadState& thread;
+  ChildProcess& child;
+  DescriptorStream output, errors;
+};
+
+// Waits until the child is over (not reaped) and, unless `until_exit`, its outputs are at their end.
+// Returns: false at the deadline.
+bool wait_for(ThreadState& thread, Running& running, std::int64_t deadline, bool until_exit) {
   for (;;) {
-    sched::before_wait(call.thread());
-    ChildProcess::Pump pumped;
-    {
-      host::Blocking released(call.thread(), "process.run");
-      pumped = child.pump(deadline, wake, until_exit);
+    sched::before_wait(thread);
+    const bool is_over = running.child.is_over();
+    for (DescriptorStream* stream : {&running.output, &running.errors}) {
+      if (!stream->drain()) stream->close(&thread);
     }
-    if (pumped != ChildProcess::Pump::kWoken) return pumped == ChildProcess::Pump::kEnded;
-    self.drain_wake();
+    if (is_over && (until_exit || !running.are_outputs_open())) return true;
+    if (!wait_for_child(thread, is_over ? nullptr : &running.child, &running.output, &running.errors, deadline, "process.run")) {
+      return false;
+    }
   }
 }
 
 // Ends a child that is late: asks first.
-void end_child(NativeCall& call, ChildProcess& child) {
-  child.send_signal(SIGTERM);
-  if (wait_for(call, child, monotonic_ns() + kGraceNs, true)) return;
-  child.send_signal(SIGKILL);
-  (void)wait_for(call, child, kNoDeadline, true);
+void end_child(ThreadState& thread, Running& running) {
+  (void)running.child.send_signal(SIGTERM);
+  if (!wait_for(thread, running, monotonic_ns() + kGraceNs, true)) {
+    (void)running.child.send_signal(SIGKILL);
+    (void)wait_for(thread, running, kNoDeadline, true);
+  }
+  (void)running.child.send_signal(SIGKILL);  // it is not reaped yet: this reaches what it has left behind
 }
 
-void push_result(NativeCall& call, const ChildRequest& request, const ChildProcess& child) {
+void push_result(NativeCall& call, const ChildRequest& request, const Running& running) {
+  push_status(call, running.child.wait_status());
+  const Value result = call.slot(call.size());
   ThreadState& thread = call.thread();
-  Table* result = table::make(call.heap(), 0, 8);
-  call.push(Value::of(result));
-  const int status = child.wait_status();
-  native::set_field(thread, result, "ok", Value::boolean(WIFEXITED(status) && WEXITSTATUS(status) == 0));
-  if (WIFEXITED(status)) native::set_field(thread, result, "code", Value::from(std::int64_t{WEXITSTATUS(status)}));
-  if (WIFSIGNALED(status)) native::set_field(thread, result, "signal", Value::from(std::int64_t{WTERMSIG(status)}));
-  if (request.output == OutputTo::kCapture) {
-    native::set_field(thread, result, "stdout", Value::of(string::make(call.heap(), child.output())));
+  if (request.output.kind == Redirection::kPipe) {
+    const Value text = Value::of(call.make_string(running.output.buffered()));
+    native::set_field(thread, result.table(), "stdout", text);
   }
-  if (request.errors == OutputTo::kCapture) {
-    native::set_field(thread, result, "stderr", Value::of(string::make(call.heap(), child.errors())));
+  if (request.errors.kind == Redirection::kPipe) {
+    const Value text = Value::of(call.make_string(running.errors.buffered()));
+    native::set_field(thread, result.table(), "stderr", text);
   }
 }
 
-std::string failure_text(const ChildRequest& request, const ChildProcess& child) {
-  const int status = child.wait_status();
-  std::string text = "command '" + request.command[0] + "' failed: ";
-  text += WIFEXITED(status) ? "exit code " + std::to_string(WEXITSTATUS(status)) : "signal " + std::to_string(WTERMSIG(status));
-  std::string errors = child.errors();
+std::string failure_text(const ChildRequest& request, const Running& running) {
+  std::string text = "command '" + request.command.back() + "' failed: ";
+  if (request.command[0] != "/bin/sh") text = "command '" + request.command[0] + "' failed: ";
+  text += status_text(running.child.wait_status());
+  std::string errors(running.errors.buffered());
   while (!errors.empty() && errors.back() == '\n') errors.pop_back();
   return errors.empty() ? text : text + "\n" + errors;
 }
 
-// The folder, if that is what could not be found, else the command.
-const std::string& culprit(const ChildRequest& request) {
-  struct stat information;
-  const bool folder_is_missing = !request.folder.empty() && stat(request.folder.c_str(), &information) != 0;
-  return folder_is_missing ? request.folder : request.command[0];
-}
-
-// nil, message, name; or raises the message.
-int start_failure(NativeCall& call, const Run& run, int error) {
-  const int results = call.failure_named(error, culprit(run.request));
-  if (run.check) vm::raise_text(call.thread(), call.slot(call.size() - 1).string()->view());
-  return results;
-}
-
-int process_run(NativeCall& call) {
-  const Run run = read_request(call);
-  ChildProcess child(run.request);
-  int error;
-  {
-    host::Blocking released(call.thread(), "process.start");
-    error = child.start();
-  }
-  if (error != 0) return start_failure(call, run, error);
-  const bool in_time = wait_for(call, child, run.deadline, false);
-  if (!in_time) end_child(call, child);
-  if (in_time) {
-    const int status = child.wait_status();
-    const bool fine = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    if (run.check && !fine) vm::raise_text(call.thread(), failure_text(run.request, child));
-    push_result(call, run.request, child);
-    return 1;
-  }
+int late_results(NativeCall& call, const Run& run, const Running& running) {
   if (run.check) call.error("command '%s' failed: timeout", run.request.command[0].c_str());
   call.push(Value());
   call.push_string("timeout");
   call.push_string("ETIMEDOUT");
-  push_result(call, run.request, child);
+  push_result(call, run.request, running);
   return 4;
+}
+
+int run_to_end(NativeCall& call, const Run& run) {
+  ChildProcess child;
+  std::string culprit;
+  int error;
+  sched::before_wait(call.thread());
+  {
+    host::Blocking released(call.thread(), "process.start");
+    error = child.start(run.request, &culprit);
+  }
+  if (error != 0) {
+    const int results = call.failure_named(error, culprit);
+    if (run.check) vm::raise_text(call.thread(), call.slot(call.size() - 1).string()->view());
+    return results;
+  }
+  Running running(call.thread(), child);
+  const bool in_time = wait_for(call.thread(), running, run.deadline, false);
+  if (!in_time) end_child(call.thread(), running);
+  (void)child.reap();
+  if (!in_time) return late_results(call, run, running);
+  const int status = child.wait_status();
+  const bool fine = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  if (run.check && !fine) vm::raise_text(call.thread(), failure_text(run.request, running));
+  push_result(call, run.request, running);
+  return 1;
+}
+
+void read_run_options(const OptionTable& options, Run& run) {
+  run.check = options.flag("check");
+  const double timeout = options.number("timeout", HUGE_VAL);
+  if (std::isnan(timeout)) options.mistake("timeout", "not a number");
+  run.deadline = sched::deadline_after(timeout);
+}
+
+int process_run(NativeCall& call) {
+  (void)call.check_table(1);
+  const OptionTable options(call, 1, kOptions);
+  Run run;
+  run.request = read_request(call, options, false);
+  read_run_options(options, run);
+  return run_to_end(call, run);
+}
+
+int process_shell(NativeCall& call) {
+  const OptionTable options(call, 2, kOptions);
+  Run run;
+  run.request = read_shell_request(call, options);
+  read_run_options(options, run);
+  return run_to_end(call, run);
 }
 
 // --- this process ----------------------------------------------------------------------------------------------------------
@@ -227,11 +190,69 @@ int process_env(NativeCall& call) {
   Table* result = table::make(call.heap());
   for (char** setting = environ; *setting != nullptr; ++setting) {
     const std::string_view text = *setting;
-    const std::string_view name = name_of(text);
+    const std::string_view name = name_of_setting(text);
     if (name.size() == text.size()) continue;
     native::set_field(call.thread(), result, name, Value::of(string::make(call.heap(), text.substr(name.size() + 1))));
   }
   return call.result(Value::of(result));
+}
+
+// A figure of "/proc/PID/status" in bytes; it stands there in kB. Returns: -1 if it is not there.
+std::int64_t memory_figure(const std::string& path, const char* name) {
+  std::FILE* file = std::fopen(path.c_str(), "re");
+  if (file == nullptr) return -1;
+  char line[256];
+  long long kilobytes = -1;
+  while (kilobytes < 0 && std::fgets(line, sizeof line, file) != nullptr) {
+    const std::string_view text = line;
+    const std::string_view wanted = name;
+    if (text.substr(0, wanted.size()) == wanted) kilobytes = std::atoll(line + wanted.size());
+  }
+  std::fclose(file);
+  return kilobytes < 0 ? -1 : kilobytes * 1024;
+}
+
+// User and system seconds from "/proc/PID/stat". Returns: whether there is such a process.
+bool cpu_seconds(const std::string& path, double* user, double* system) {
+  std::FILE* file = std::fopen(path.c_str(), "re");
+  if (file == nullptr) return false;
+  char text[1024];
+  const std::size_t length = std::fread(text, 1, sizeof text - 1, file);
+  std::fclose(file);
+  text[length] = '\0';
+  const char* rest = std::strrchr(text, ')');  // the name in front may hold anything
+  unsigned long user_ticks = 0, system_ticks = 0;
+  if (rest == nullptr ||
+      std::sscanf(rest + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user_ticks, &system_ticks) != 2) {
+    return false;
+  }
+  const auto per_second = static_cast<double>(sysconf(_SC_CLK_TCK));
+  *user = static_cast<double>(user_ticks) / per_second;
+  *system = static_cast<double>(system_ticks) / per_second;
+  return true;
+}
+
+double seconds_of(const timeval& time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6; }
+
+int process_usage(NativeCall& call) {
+  const std::int64_t pid = call.optional_integer(1, getpid());
+  const std::string folder = "/proc/" + std::to_string(pid);
+  double user = 0, system = 0;
+  if (pid <= 0 || !cpu_seconds(folder + "/stat", &user, &system)) return call.failure_named(ESRCH, std::to_string(pid));
+  rusage own;
+  if (pid == getpid() && getrusage(RUSAGE_SELF, &own) == 0) {
+    user = seconds_of(own.ru_utime);
+    system = seconds_of(own.ru_stime);
+  }
+  Table* result = table::make(call.heap(), 0, 4);
+  call.push(Value::of(result));
+  const std::int64_t rss = memory_figure(folder + "/status", "VmRSS:");
+  const std::int64_t peak = memory_figure(folder + "/status", "VmHWM:");
+  native::set_field(call.thread(), result, "rss", Value::from(rss < 0 ? 0 : rss));  // a zombie has none
+  native::set_field(call.thread(), result, "peak", Value::from(peak < 0 ? 0 : peak));
+  native::set_field(call.thread(), result, "user", Value::from(user));
+  native::set_field(call.thread(), result, "system", Value::from(system));
+  return 1;
 }
 
 const NativeInfo kFunctions[] = {
@@ -243,14 +264,24 @@ const NativeInfo kFunctions[] = {
     {"pid", "process.pid()", "The number of this process.", process_pid},
     {"run", "process.run{\"command\", \"argument\", ..., stdin=, timeout=, cwd=, env=, check=, stdout=, stderr=}",
      "Runs a program to its end and returns {ok, code, signal, stdout, stderr}. No shell is involved. stdin: the text it "
-     "reads (default: our standard input); env: variables to set, or to remove (false), in its environment; stdout, stderr: "
-     "\"capture\" (default), \"inherit\", \"null\", and for stderr \"stdout\". Returns nil, message, code if it cannot be "
-     "started, and nil, \"timeout\", \"ETIMEDOUT\" and the result so far if it was ended after timeout seconds. check=true "
-     "raises whenever it does not end with exit code 0.",
+     "reads, {file=path}, an open file or stream, or false for nothing (default: our standard input); env: variables to set, or "
+     "to remove (false), in its environment; stdout, stderr: \"capture\" (default), \"inherit\", \"null\", {file=path, "
+     "append=}, an open file or stream, and for stderr \"stdout\". Returns nil, message, code if it cannot be started, and "
+     "nil, \"timeout\", \"ETIMEDOUT\" and the result so far if it was ended after timeout seconds. check=true raises whenever "
+     "it does not end with exit code 0.",
      process_run},
+    {"shell", "process.shell(command [, options])",
+     "Runs a command line by /bin/sh; options and results as process.run.", process_shell},
+    {"spawn", "process.spawn{\"command\", \"argument\", ..., stdin=, cwd=, env=, stdout=, stderr=}",
+     "Starts a program and returns a Process: pid, stdin, stdout, stderr (Streams where they are pipes, which is the default; "
+     "else as process.run, and for stdin \"pipe\", \"inherit\", \"null\" or a text), wait([timeout]), kill([signal]), "
+     "terminate(), close(), which kills it. Returns nil, message, code if it cannot be started.",
+     process_spawn},
     {"stderr", "process.stderr()", "Standard error as a Stream.", process_stderr},
     {"stdin", "process.stdin()", "Standard input as a Stream: other tasks run while it is waited for.", process_stdin},
     {"stdout", "process.stdout()", "Standard output as a Stream.", process_stdout},
+    {"usage", "process.usage([pid])",
+     "{rss, peak, user, system} of a process, ours by default: bytes of memory now and at most, seconds of CPU.", process_usage},
     {nullptr, nullptr, nullptr, nullptr},
 };
 

@@ -1,11 +1,13 @@
-// One child process from start to reaping: its pipes are pumped until it has ended and everything is read.
+// One child process: starting it, its pipes, signals, reaping.
 //
 // Invariants
-//  - A started child is reaped exactly once: by `pump` when it ends, or by the destructor, which kills it first.
-//  - It is waited for by its own descriptor, never by "any child", so several native threads and libraries can have
-//    children at the same time. All descriptors close on exec.
-//  - Nothing here touches values: everything but the constructor's caller runs without the GIL.
-// Owner: a local variable of process.run. Threading: one native thread.
+//  - A started child is reaped exactly once: by `reap`, by the destructor, which kills it first, or, if it was given up with
+//    `abandon`, when the next child is started.
+//  - It is waited for by its own descriptor (a pidfd), never by "any child", so several native threads and libraries can have
+//    children at the same time. It inherits standard input, output, error and nothing else.
+//  - Nothing is forked: posix_spawn costs the same whatever the size of our heap.
+//  - A child whose terminal is not ours leads a process group, and signals go to the group: what it started ends with it.
+// Owner: a native's local variable or a Process. Threading: under the GIL, except `start`.
 #pragma once
 
 #include <sys/types.h>
@@ -16,56 +18,78 @@
 
 namespace baton::stdlib {
 
-enum class OutputTo : std::uint8_t { kCapture, kInherit, kDiscard, kStandardOutput };
+// Where one of the child's standard descriptors leads.
+enum class Redirection : std::uint8_t {
+  kPipe,            // to us
+  kInherit,         // where ours leads
+  kNull,            // nowhere
+  kText,            // input: `text`
+  kFile,            // the file `text`; outputs: emptied first, or appended to
+  kAppend,
+  kDescriptor,      // what `descriptor` leads to
+  kStandardOutput,  // errors: where output leads
+};
+
+struct Redirect {
+  Redirection kind = Redirection::kInherit;
+  std::string text;
+  int descriptor = -1;
+};
 
 struct ChildRequest {
   std::vector<std::string> command;
   std::vector<std::string> environment;  // "NAME=value", all of it
   std::string folder;                    // empty: ours
-  std::string input;
-  bool has_input = false;                // else standard input is ours
-  OutputTo output = OutputTo::kCapture;
-  OutputTo errors = OutputTo::kCapture;
+  Redirect input, output, errors;
+  int channel = -1;  // becomes descriptor 3, if there is one
 };
 
 class ChildProcess {
  public:
-  explicit ChildProcess(const ChildRequest& request) noexcept : request_(request) {}
+  ChildProcess() noexcept = default;
   ~ChildProcess();
   ChildProcess(const ChildProcess&) = delete;
   ChildProcess& operator=(const ChildProcess&) = delete;
 
-  // Starts it. Returns: 0, or the errno of what failed. Raises: std::bad_alloc.
-  int start();
+  // Starts it. Returns: 0, or the errno of what failed; then `culprit` names a file that was to blame, if it was one.
+  // Raises: std::bad_alloc.
+  int start(const ChildRequest& request, std::string* culprit);
 
-  enum class Pump : std::uint8_t { kEnded, kTimedOut, kWoken };
-  // Feeds and reads until the child has ended and its outputs are at their end (`until_exit`: until it has ended), the
-  // deadline has come, or `wake_descriptor` is readable or a signal came. Raises: std::bad_alloc.
-  Pump pump(std::int64_t deadline_ns, int wake_descriptor, bool until_exit);
+  pid_t pid() const noexcept { return pid_; }
+  // Readable once it has ended; -1 if the system has no such thing.
+  int handle() const noexcept { return handle_; }
+  // Our ends of its pipes, non-blocking; the caller owns what it takes. -1: none.
+  int take_input() noexcept { return take(input_); }
+  int take_output() noexcept { return take(output_); }
+  int take_errors() noexcept { return take(errors_); }
 
-  // Sends a signal, if it has not ended. Raises: nothing.
-  void send_signal(int number) noexcept;
-
+  // Whether it has ended, reaped or not: until it is, signals still reach what it started. Raises: nothing.
+  bool is_over() const noexcept;
+  // Looks whether it has ended; never blocks. Returns: whether it has. Raises: nothing.
+  bool reap() noexcept;
+  bool has_ended() const noexcept { return ended_; }
   int wait_status() const noexcept { return status_; }
-  const std::string& output() const noexcept { return output_; }
-  const std::string& errors() const noexcept { return errors_; }
+  // Gives the handle to the caller, who closes it; for who waits for it in a loop.
+  int take_handle() noexcept { return take(handle_); }
+
+  // Sends a signal to it and what it has started. Returns: 0 or an errno (ESRCH: it has ended).
+  int send_signal(int number) noexcept;
+  // It may go on without us: nobody asks for its end any more. Raises: nothing.
+  void abandon() noexcept;
 
  private:
-  class FileActions;
-  int open_pipes() noexcept;
-  int spawn();
-  void feed() noexcept;
-  static void drain(int& descriptor, std::string& text);
-  void reap_if_ended() noexcept;
+  static int take(int& descriptor) noexcept {
+    const int taken = descriptor;
+    descriptor = -1;
+    return taken;
+  }
 
-  const ChildRequest& request_;
-  std::string output_, errors_;
-  std::size_t fed_ = 0;
   pid_t pid_ = -1;
   int status_ = 0;
   bool ended_ = false;
-  int handle_ = -1;  // pidfd; -1: the system has none
-  int input_[2] = {-1, -1}, output_pipe_[2] = {-1, -1}, error_pipe_[2] = {-1, -1};  // reading end, writing end
+  bool leads_group_ = false;
+  int handle_ = -1;
+  int input_ = -1, output_ = -1, errors_ = -1;
 };
 
 }  // namespace baton::stdlib

@@ -102,6 +102,21 @@ int open_pipe(NativeCall& call) {
 
 }  // namespace
 
+int check_signal(NativeCall& call, int i) {
+  if (call.arg(i).is_number()) {
+    const std::int64_t number = call.check_integer(i);
+    if (number < 0 || number >= NSIG) call.argument_error(i, "unknown signal");
+    return static_cast<int>(number);
+  }
+  std::string_view name = call.check_text(i);
+  if (name.substr(0, 3) == "SIG") name.remove_prefix(3);
+  for (int number = 1; number < NSIG; ++number) {
+    const char* known = sigabbrev_np(number);
+    if (known != nullptr && name == known) return number;
+  }
+  call.argument_error(i, "unknown signal");
+}
+
 int process_on(NativeCall& call) {
   const int number = number_of(call, 1);
   const bool removes = call.none_or_nil(2);

@@ -264,6 +264,11 @@ constexpr NativeInfo kNextLine = {"lines", "lines()", "The next line of a stream
 
 }  // namespace
 
+ByteStream* test_stream(ThreadState& thread, const Value& v) {
+  if (!v.is_userdata() || v.userdata()->metatable != stream_metatable(thread)) return nullptr;
+  return static_cast<Block*>(v.userdata()->block())->stream;
+}
+
 ByteStream& check_stream(NativeCall& call) {
   ByteStream& stream = any_stream(call);
   if (stream.is_closed()) call.error("attempt to use a closed stream");

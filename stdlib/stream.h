@@ -37,6 +37,9 @@ class ByteStream {
   // "host", port of the other end; an errno if there is none.
   virtual int peer(std::string* host, int* port) const;
 
+  // The descriptor under it, for handing it to a child; -1 if there is none.
+  virtual int descriptor() const noexcept { return -1; }
+
   std::string_view buffered() const noexcept { return std::string_view(buffer_).substr(start_); }
   void consume(std::size_t count) noexcept;
   int error() const noexcept { return error_; }
@@ -51,6 +54,8 @@ class ByteStream {
 void push_stream(NativeCall& call, std::unique_ptr<ByteStream> stream);
 // Argument 1, open. Raises: "Stream expected", "attempt to use a closed stream".
 ByteStream& check_stream(NativeCall& call);
+// The stream that `v` is, open or closed, or null. Raises: kMemory.
+ByteStream* test_stream(ThreadState& thread, const Value& v);
 // The metatable of Streams, made on first use. Raises: kMemory.
 Table* stream_metatable(ThreadState& thread);
 

@@ -25,6 +25,7 @@
 #include <ctime>
 #include <memory>
 #include <new>
+#include <optional>
 
 #include "sched/native_thread.h"
 #include "sched/scheduler.h"
@@ -174,16 +175,53 @@ int EventLoop::watch(int descriptor) noexcept {
   return 0;
 }
 
+namespace {
+
+// A place in the queue of one descriptor out of several: what comes there makes the one waiter of the task ready.
+class Probe final : public sched::Waiter {
+ public:
+  explicit Probe(sched::Waiter& main) noexcept : Waiter(pass_on), main_(main) {}
+
+ private:
+  static void pass_on(sched::Waiter& self) noexcept {
+    sched::Waiter& main = static_cast<Probe&>(self).main_;
+    if (!main.is_ready()) main.make_ready();
+  }
+  sched::Waiter& main_;
+};
+
+struct Counted {
+  explicit Counted(std::size_t& counted) noexcept : count(counted) { ++count; }
+  ~Counted() { --count; }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+  std::size_t& count;
+};
+
+}  // namespace
+
+sched::WaitResult EventLoop::wait_for_any(ThreadState& thread, const Interest* interests, std::size_t count,
+                                          std::int64_t deadline_ns, const char* what, int* error) {
+  BATON_DCHECK(count <= kMostInterests);
+  *error = 0;
+  for (std::size_t i = 0; i < count && *error == 0; ++i) *error = watch(interests[i].descriptor);
+  if (*error != 0) return sched::WaitResult::kReady;
+  const Counted counted(waiting_);
+  sched::Waiter main(thread);
+  std::optional<Probe> probes[kMostInterests];
+  for (std::size_t i = 0; i < count; ++i) {
+    Watched& watched = *watched_[interests[i].descriptor];
+    probes[i].emplace(main);
+    (interests[i].direction == Direction::kRead ? watched.readers : watched.writers).push(*probes[i]);
+  }
+  return sched::wait(thread, main, deadline_ns, what);
+}
+
 sched::WaitResult EventLoop::wait_for(ThreadState& thread, int descriptor, Direction direction, std::int64_t deadline_ns,
                                       const char* what, int* error) {
   *error = watch(descriptor);
   if (*error != 0) return sched::WaitResult::kReady;
-  struct Count {
-    explicit Count(std::size_t& counted) noexcept : count(counted) { ++count; }
-    ~Count() { --count; }
-    std::size_t& count;
-  };
-  const Count counted(waiting_);
+  const Counted counted(waiting_);
   Watched& watched = *watched_[descriptor];
   sched::Waiter waiter(thread);
   (direction == Direction::kRead ? watched.readers : watched.writers).push(waiter);

@@ -46,6 +46,15 @@ class EventLoop final : public sched::EventSource {
   sched::WaitResult wait_for(ThreadState& thread, int descriptor, Direction direction, std::int64_t deadline_ns,
                              const char* what, int* error);
 
+  struct Interest {
+    int descriptor;
+    Direction direction;
+  };
+  static constexpr std::size_t kMostInterests = 4;
+  // The same for up to kMostInterests descriptors at once, all of them tried: until one of them may be tried again.
+  sched::WaitResult wait_for_any(ThreadState& thread, const Interest* interests, std::size_t count, std::int64_t deadline_ns,
+                                 const char* what, int* error);
+
   // `descriptor` is about to be closed: wakes whoever waits for it, here and in all other native threads. Raises: nothing.
   static void forget(ThreadState& thread, int descriptor) noexcept;
 
