@@ -1,42 +1,15 @@
-// Handing over and deadlocks.
+// Handing over.
 //
 // A lock that is released while others wait is given to the first of them at once: it never becomes free in between, so
 // nobody overtakes, and the waiter finds itself the holder when it wakes. That a woken thread first has to get the GIL is
 // the price of order.
-//
-// Deadlock. Every thread that waits for a lock without a deadline says so (`awaited_lock`). Before one begins to wait it
-// follows holder -> awaited lock -> holder ... ; if that leads back to itself, waiting would never end, and it raises
-// instead: it is the last that can, since the others already sleep. A wait with a deadline breaks the circle.
+// A wait that could never end is refused before it begins: deadlock.h.
 #include "sched/lock.h"
 
-#include <string>
-
-#include "sched/native_thread.h"
-#include "sched/thread_group.h"
-#include "vm/operations.h"
-#include "vm/traceback.h"
+#include "sched/deadlock.h"
 
 namespace baton::sched {
 namespace {
-
-Task* find_task(SharedState& shared, std::uint64_t id) noexcept {
-  Task* found = nullptr;
-  for (NativeThread* thread : group_of(shared).threads()) {
-    if (thread->root_task().id() == id) return &thread->root_task();
-    thread->scheduler().for_each_task([&](Task& task) {
-      if (task.id() == id) found = &task;
-    });
-  }
-  return found;
-}
-
-// "'name' at chunk:line" of a native thread's body, or "task 7 at chunk:line"
-std::string place_of(Task& task) {
-  ThreadState& state = task.scheduler().owner().state();
-  std::string text = task.is_root() ? "'" + state.name + "'" : "task " + std::to_string(task.id());
-  const std::string position = vm::position_of(task.leaf());
-  return position.empty() ? text : text + " at " + position;
-}
 
 // Says for as long as it lives what the task waits for.
 class Awaiting {
@@ -66,7 +39,7 @@ bool Lock::try_acquire(ThreadState& thread) noexcept {
 
 WaitResult Lock::acquire(ThreadState& thread, std::int64_t deadline_ns) {
   if (try_acquire(thread)) return WaitResult::kReady;
-  if (deadline_ns == kNoDeadline) check_for_deadlock(thread);
+  if (deadline_ns == kNoDeadline) check_for_circle(thread, *this);
   Task& self = current_task(thread);
   const Awaiting awaiting(self, deadline_ns == kNoDeadline ? this : nullptr);
   Waiter waiter(self);
@@ -103,23 +76,6 @@ void Lock::take_back(ThreadState& thread, const Acquisition& acquisition) noexce
   }
   serial_ = acquisition.serial;
   depth_ = acquisition.depth;
-}
-
-void Lock::check_for_deadlock(ThreadState& thread) const {
-  Task& self = current_task(thread);
-  if (is_held_by(thread)) {
-    vm::raise_text(thread, self.is_root() ? "deadlock: the lock is held by the native thread that waits for it"
-                                          : "deadlock: the lock is held by the task that waits for it");
-  }
-  std::string circle = std::string("deadlock: ") + (self.is_root() ? "native thread " : "") + place_of(self);
-  for (const Lock* lock = this; lock != nullptr;) {
-    Task* holder = find_task(thread.shared, lock->holder_);
-    if (holder == nullptr) return;
-    circle += " waits for " + place_of(*holder);
-    if (holder == &self) vm::raise_text(thread, circle);
-    circle += ", which";
-    lock = holder->awaited_lock();
-  }
 }
 
 }  // namespace baton::sched

@@ -21,6 +21,8 @@ class Lock {
 
   bool is_locked() const noexcept { return holder_ != 0; }
   bool is_held_by(ThreadState& thread) const noexcept { return holder_ == current_task(thread).id(); }
+  // The id of the task that holds it; 0: free.
+  std::uint64_t holder() const noexcept { return holder_; }
   std::uint64_t serial() const noexcept { return serial_; }
 
   // Takes the lock if it is free. Returns: whether the thread has it. Raises: nothing.
@@ -45,8 +47,6 @@ class Lock {
   void take_back(ThreadState& thread, const Acquisition& acquisition) noexcept;
 
  private:
-  void check_for_deadlock(ThreadState& thread) const;
-
   WaitQueue waiters_;
   std::uint64_t holder_ = 0;  // the id of a task, never used twice; 0: free
   std::uint64_t serial_ = 0;       // of the present acquisition

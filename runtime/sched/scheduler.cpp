@@ -28,6 +28,7 @@
 #include <new>
 
 #include "fiber/context_inline.h"
+#include "sched/deadlock.h"
 #include "sched/fibers.h"
 #include "sched/native_thread.h"
 #include "sched/scope.h"
@@ -242,7 +243,7 @@ void Scheduler::push_ready(Task& task) noexcept {
 void Scheduler::make_ready(Task& task) noexcept {
   push_ready(task);
   if (BATON_UNLIKELY(idle_)) {
-    idle_ = false;
+    set_idle(false);
     owner_.wake();
   }
 }
@@ -477,7 +478,8 @@ Task* Scheduler::idle(ThreadState& thread, const char* what) noexcept {
     notice_interrupts(thread);
     if (Task* next = pop_ready()) return next;
     const std::int64_t deadline_ns = timers_.next_deadline();
-    idle_ = true;
+    set_idle(true);
+    if (deadline_ns == kNoDeadline && group_of(thread.shared).all_idle()) notice_stall(thread);
     ++polls_;
     if (EventSource* source = events()) {
       source->poll(deadline_ns, what);
@@ -485,8 +487,21 @@ Task* Scheduler::idle(ThreadState& thread, const char* what) noexcept {
       Released released(thread.shared.gil, thread.gil_slot, what);
       (void)owner_.parker().park(deadline_ns);
     }
-    idle_ = false;
+    set_idle(false);
   }
+}
+
+void Scheduler::set_idle(bool idle) noexcept {
+  if (idle_ == idle) return;
+  idle_ = idle;
+  group_of(owner_.state().shared).count_idle(idle ? 1 : -1);
+}
+
+bool Scheduler::is_stuck() const noexcept {
+  if (!idle_ || timers_.size() > 0 || posted_.load(std::memory_order_relaxed) != nullptr) return false;
+  if (events() != nullptr && events()->is_active()) return false;
+  const std::uint32_t asked = owner_.state().interrupt.bits.load(std::memory_order_relaxed) & kInterruptsOfRoot;
+  return asked == 0 || root_.state_ != TaskState::kParked || root_.is_shielded_;
 }
 
 }  // namespace baton::sched

@@ -88,10 +88,8 @@ class Scheduler {
   EventSource* events() const noexcept { return events_.load(std::memory_order_relaxed); }
   // Whether the thread sleeps, or is about to, because none of its tasks can run.
   bool is_idle() const noexcept { return idle_; }
-  // Whether only other native threads could wake it: idle, no timer, no active event source.
-  bool is_stuck() const noexcept {
-    return idle_ && timers_.size() == 0 && (events() == nullptr || !events()->is_active());
-  }
+  // Whether only other native threads could wake it: idle, no timer, no active event source, nothing asked of it.
+  bool is_stuck() const noexcept;
   std::uint64_t polls() const noexcept { return polls_; }
   std::size_t ready_count() const noexcept { return ready_.size(); }
   // The userdata of one of its tasks has been collected.
@@ -142,6 +140,7 @@ class Scheduler {
   bool prepare(Task& task) noexcept;
   Task* pick() noexcept;
   Task* idle(ThreadState& thread, const char* what) noexcept;
+  void set_idle(bool idle) noexcept;
   void serve_own() noexcept;
   void take_posted() noexcept;
   void notice_interrupts(ThreadState& thread) noexcept;

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "sched/deadlock.h"
 #include "sched/native_thread.h"
 #include "sched/scheduler.h"
 #include "sched/task.h"
@@ -177,6 +178,7 @@ bool is_reached_by_cancellation(const Task& task) noexcept { return static_cast<
 
 std::int64_t deliver_cancellation(ThreadState& thread, Task& task) {
   if (task.scheduler().is_stopping() && !task.is_root()) throw ForcedUnwind{};
+  raise_stall(thread, task);
   const Reach reach = Reach::find(task);
   if (!reach) {
     task.clear_attention();

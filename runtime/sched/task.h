@@ -49,6 +49,8 @@ class Task final : public Awaitable {
   Coroutine* root() const noexcept { return root_; }
   // Where it stands: the coroutine that runs, or ran when it was left.
   Coroutine* leaf() const noexcept;
+  // Whether it is parked where neither cancellations nor interrupts reach it.
+  bool is_shielded() const noexcept { return is_shielded_; }
   // The operation in which it is parked, or null.
   const char* awaits() const noexcept { return awaits_; }
 

@@ -313,6 +313,13 @@ bool ThreadGroup::only_daemons_left() const noexcept {
                      [](NativeThread* thread) { return thread->is_main() || thread->is_daemon(); });
 }
 
+bool ThreadGroup::is_stuck() const noexcept {
+  if (is_stopping_ || foreign_count_ > 0 || !all_idle()) return false;
+  const Task& main_task = main_->root_task();
+  if (main_task.state() != TaskState::kParked || main_task.is_shielded()) return false;
+  return std::all_of(threads_.begin(), threads_.end(), [](NativeThread* thread) { return thread->scheduler().is_stuck(); });
+}
+
 void ThreadGroup::wait_for_threads() {
   ThreadState& thread = main_->state();
   while (main_->scheduler().keeping_count() > 0) {

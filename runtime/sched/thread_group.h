@@ -9,6 +9,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sched/fibers.h"
@@ -74,6 +75,19 @@ class ThreadGroup final : RootVisitor {
   // How many such reports were written.
   int reported_errors() const noexcept { return reported_errors_; }
 
+  // Native threads that sleep, or are about to, with no task ready; see deadlock.h. Raises: nothing.
+  void count_idle(int change) noexcept { idle_count_ += change; }
+  bool all_idle() const noexcept { return static_cast<std::size_t>(idle_count_) == threads_.size(); }
+  // Whether nobody can wake anybody any more, and the main task could be told.
+  bool is_stuck() const noexcept;
+  // What the main task is to raise; empty: nothing.
+  void set_stall(std::string&& text) noexcept { stall_ = std::move(text); }
+  std::string take_stall() noexcept { return std::exchange(stall_, std::string()); }
+  // Threads that are not the group's own and may wake tasks at any time (Completion::post) begin or end to exist. While
+  // there are any, no stall is reported. Under the GIL. Raises: nothing.
+  void count_foreign(int change) noexcept { foreign_count_ += change; }
+
+
  private:
   static void thread_main(void* argument) noexcept;
   void mark_roots(Heap& heap) override;
@@ -94,6 +108,9 @@ class ThreadGroup final : RootVisitor {
   WaitQueue enders_;  // who waits for any thread's end
   std::uint32_t name_count_ = 0;
   std::uint64_t task_id_ = 0;
+  std::string stall_;
+  int idle_count_ = 0;
+  int foreign_count_ = 0;
   int reported_errors_ = 0;
   bool is_stopping_ = false;  // no native thread may start any more
 };
