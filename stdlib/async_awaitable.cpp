@@ -108,8 +108,7 @@ void cancel(NativeCall& call, const Awaited& awaited, const Value& reason) {
     const Value error = sched::make_cancellation(call.thread(), reason, false);
     awaited.future->settle(call.heap(), ThreadStatus::kCancelled, error);
   } else if (awaited.task->is_root()) {
-    const Value given = reason.is_nil() ? Value::of(string::make(call.heap(), "native thread was cancelled")) : reason;
-    awaited.task->scheduler().owner().cancel(given);
+    awaited.task->scheduler().owner().cancel(sched::make_cancellation(call.thread(), reason, false));
   } else {
     awaited.task->cancel(sched::make_cancellation(call.thread(), reason, false));
   }

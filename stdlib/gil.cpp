@@ -52,11 +52,11 @@ Value thread_figures(NativeCall& call, const GilFigures& figures) {
   return Value::of(t);
 }
 
-// {seconds=, where=}: the longest turn of all, and whose it was, if that thread still runs.
+// {seconds=, where=}: the longest turn of all, and whose it was.
 Value longest_turn(NativeCall& call, const GilFigures& totals, const std::vector<GilFigures>& threads) {
   Table* t = table::make(call.heap(), 0, 2);
   set_number(call, t, "seconds", seconds(totals.longest_ns));
-  std::string where = totals.longest_ns > 0 ? "a native thread that has ended" : "nowhere";
+  std::string where = totals.longest_ns > 0 ? "a native thread that ended long ago" : "nowhere";
   for (const GilFigures& figures : threads) {
     if (totals.longest_ns == 0 || figures.longest_ns != totals.longest_ns) continue;
     where = "native thread '" + figures.name + "'";
@@ -167,7 +167,8 @@ const NativeInfo kFunctions[] = {
      "Calls f without any forced switch to another native thread; a wait inside raises. Returns f's results.", gil_hold},
     {"stats", "gil.stats([reset])",
      "Figures since the start or the last reset: {switches, forced, voluntary, held, waited, longest={seconds, where}, "
-     "threads={[id]={name, held, waited, switches}}}, times in seconds. With a true argument they begin anew afterwards.",
+     "threads={[id]={name, held, waited, switches}}}, times in seconds; the last thousand native threads that have ended are "
+     "among them. With a true argument they begin anew afterwards.",
      gil_stats},
     {"switch", "gil.switch()", "Lets the native thread run that waits longest. Returns whether one did.", gil_switch},
     {"switch_interval", "gil.switch_interval([seconds])",

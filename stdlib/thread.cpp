@@ -7,7 +7,9 @@
 #include <string>
 
 #include "all_modules.h"
+#include "async_library.h"
 #include "option_table.h"
+#include "sched/scope.h"
 #include "sched/thread_group.h"
 #include "thread_library.h"
 #include "vm/operations.h"
@@ -68,13 +70,8 @@ bool wait_for_end(NativeCall& call, NativeThread& thread) {
   return sched::wait(call.thread(), waiter, deadline, "thread.join") == sched::WaitResult::kReady;
 }
 
-Value error_of(NativeCall& call, NativeThread& thread) {
-  const Value error = root_of(call)->error;
-  if (error.is_nil() && thread.status() == ThreadStatus::kCancelled) {
-    return Value::of(string::make(call.heap(), "native thread was stopped"));
-  }
-  return error;
-}
+// With its traceback, which goes on where it is raised again.
+Value error_of(NativeCall& call, NativeThread& thread) { return take_error(call, {&thread.root_task(), nullptr}); }
 
 int push_results(NativeCall& call, NativeThread& thread) {
   const int count = thread.result_count();
@@ -120,9 +117,8 @@ int thread_done(NativeCall& call) { return call.result(Value::boolean(check_thre
 
 int thread_cancel(NativeCall& call) {
   NativeThread& thread = check_thread(call);
-  const Value reason = call.none_or_nil(2) ? Value::of(string::make(call.heap(), "native thread was cancelled")) : call.arg(2);
   const bool asked = !thread.has_ended();
-  thread.cancel(reason);
+  if (asked) thread.cancel(sched::make_cancellation(call.thread(), call.arg(2), false));
   return call.result(Value::boolean(asked));
 }
 
@@ -145,8 +141,8 @@ int thread_to_string(NativeCall& call) {
 const NativeInfo kMethods[] = {
     {"await", "thread:await([timeout])", "The same as join.", thread_join},
     {"cancel", "thread:cancel([reason])",
-     "Asks the native thread to end and returns at once, true if it had not ended: reason is raised in it at its next loop, "
-     "call or wait, and again at every later wait.",
+     "Asks the native thread to end and returns at once, true if it had not ended: a cancellation with that reason is raised "
+     "in it at its next loop, call or wait, and again at every later wait.",
      thread_cancel},
     {"done", "thread:done()", "Whether the native thread has ended.", thread_done},
     {"join", "thread:join([timeout])",

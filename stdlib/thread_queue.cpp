@@ -267,10 +267,15 @@ int queue_join(NativeCall& call) {
 
 int queue_length(NativeCall& call) { return call.result(Value::from(check_queue(call).count)); }
 
-// The iterator's body: the queue is upvalue 1.
+// An iterator is a userdata, so that it can be closed; user value 1 is the queue, nil once it is closed.
+constexpr const char* kIteratorClass = "QueueIterator";
+
 int iterate(NativeCall& call) {
+  (void)call.check_userdata(1, kIteratorClass);
+  const Value of = call.arg(1).userdata()->user_values()[0];
+  if (of.is_nil()) return call.result(Value());
   call.set_size(1);
-  call.slot(1) = call.upvalue(1);
+  call.slot(1) = of;
   Queue& queue = check_queue(call);
   sched::before_wait(call.thread());
   if (!queue.has_value()) {
@@ -284,13 +289,33 @@ int iterate(NativeCall& call) {
   return call.result(take(call, queue));
 }
 
-constexpr NativeInfo kIterate = {"next", "next()", "The next value of a queue; nil when it is closed and empty.", iterate};
+int iterator_close(NativeCall& call) {
+  (void)call.check_userdata(1, kIteratorClass);
+  call.arg(1).userdata()->user_values()[0].set_nil();
+  return 0;
+}
+
+const NativeInfo kIteratorMethods[] = {
+    {"close", "iterator:close()", "Ends the iteration; the queue stays as it is.", iterator_close},
+    {nullptr, nullptr, nullptr, nullptr},
+};
+const NativeInfo kIteratorClose = {"__close", "iterator:__close()", "The same as close.", iterator_close};
+const NativeInfo kIterate = {"__call", "iterator()", "The next value of a queue; nil when it is closed and empty.", iterate};
 
 int queue_iter(NativeCall& call) {
   (void)check_queue(call);
-  const Value iterator = native::make(call.thread(), &kIterate, 1);
-  iterator.native()->upvalues()[0] = call.arg(1);
-  return call.result(iterator);
+  Table* metatable = thread_class(call.thread(), kIteratorClass, kIteratorMethods, &kIteratorClose);
+  if (native::get_field(call.thread(), metatable, "__call").is_nil()) {
+    native::set_field(call.thread(), metatable, "__call", native::make(call.thread(), &kIterate));
+  }
+  Userdata* iterator = userdata::make(call.heap(), 0, 1);
+  iterator->user_values()[0] = call.arg(1);
+  vm::set_metatable(call.thread(), Value::of(iterator), metatable);
+  call.push(Value::of(iterator));
+  call.push(Value());
+  call.push(Value());
+  call.push(Value::of(iterator));
+  return 4;
 }
 
 const NativeInfo kMethods[] = {

@@ -39,7 +39,7 @@ void NativeThread::release_reference() noexcept {
 // ---- being asked ----
 
 void NativeThread::cancel(const Value& reason) noexcept {
-  if (has_ended()) return;
+  if (has_ended() || is_cancelled()) return;
   state_.cancel_reason = reason;
   root_task().cancel(reason);
   interrupt(state_, kInterruptCancel);

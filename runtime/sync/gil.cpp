@@ -93,6 +93,7 @@ constexpr std::int64_t kDefaultSpinNs = 20'000;
 constexpr std::int64_t kReturningSpinNs = 5'000;  // a holder that runs on another processor answers sooner
 constexpr std::int64_t kShortestFollowedIntervalNs = 1'000'000;  // calling a thread costs some microseconds
 constexpr int kReturningTurnsPerInterval = 8;
+constexpr std::size_t kMostEndedKept = 1000;
 
 class Locked {
  public:
@@ -174,6 +175,7 @@ void Gil::detach(GilSlot* slot) noexcept {
   gone_.waited_ns += last.waited_ns;
   gone_.released_ns += last.released_ns;
   gone_.longest_ns = std::max(gone_.longest_ns, last.longest_ns);
+  keep_ended(*slot, std::move(last));
   for (auto* figure : {&slot->switches, &slot->forced, &slot->voluntary}) figure->store(0, std::memory_order_relaxed);
   for (auto* figure : {&slot->waited_ns, &slot->released_ns, &slot->released_at_ns, &slot->longest_ns}) {
     figure->store(0, std::memory_order_relaxed);
@@ -182,6 +184,18 @@ void Gil::detach(GilSlot* slot) noexcept {
   slot->attached = false;
   slot->next_free = free_slots_;
   free_slots_ = slot;
+}
+
+// With the mutex held. Without memory its figures are in the sums only.
+void Gil::keep_ended(GilSlot& slot, GilFigures&& last) noexcept {
+  try {
+    last.name = slot.name;
+    last.longest_where = slot.longest_where;
+    last.attached = false;
+    if (ended_.size() == kMostEndedKept) ended_.pop_front();
+    ended_.push_back(std::move(last));
+  } catch (const std::bad_alloc&) {
+  }
 }
 
 void Gil::rename(GilSlot* slot, std::string_view name) noexcept {
@@ -573,6 +587,7 @@ void Gil::reset_figures() noexcept {
   Locked locked(mutex_);
   std::int64_t now = monotonic_ns();
   gone_ = GilFigures{};
+  ended_.clear();
   for (GilSlot* slot = slots_; slot != nullptr; slot = slot->next_slot) {
     for (auto* figure : {&slot->switches, &slot->forced, &slot->voluntary}) figure->store(0, std::memory_order_relaxed);
     for (auto* figure : {&slot->waited_ns, &slot->longest_ns}) figure->store(0, std::memory_order_relaxed);
@@ -611,6 +626,7 @@ std::vector<GilFigures> Gil::threads() {
     result.back().name = slot->name;
     if (slot->released_at_ns.load(std::memory_order_relaxed) == 0) result.back().longest_where = slot->longest_where;
   }
+  result.insert(result.end(), ended_.begin(), ended_.end());
   return result;
 }
 

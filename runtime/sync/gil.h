@@ -12,6 +12,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -87,6 +88,7 @@ struct GilFigures {
   bool waiting = false;
   bool holding = false;
   std::string longest_where;  // where it ended, if known; filled by callers of `threads` that hold the lock
+  bool attached = true;       // false: the thread has ended
 };
 
 // What a traced thread did for a while; when it did none of these it ran, or held the lock without running.
@@ -206,7 +208,8 @@ class Gil {
   // Sums over all threads that are or were attached.
   GilFigures totals() noexcept;
 
-  // One entry for each attached thread, in no order. Raises: std::bad_alloc.
+  // One entry for each attached thread, in no order, and then one for each of the last thousand that have detached, the
+  // oldest first. Raises: std::bad_alloc.
   std::vector<GilFigures> threads();
 
  private:
@@ -260,6 +263,7 @@ class Gil {
   GilSlot* late_timekeeper(const GilSlot* holder, const GilSlot* about_to_wait) const noexcept;
   void count_hand_over(GilSlot* from, Reason reason) noexcept;
   GilFigures figures_of(const GilSlot& slot, std::int64_t now_ns) const;
+  void keep_ended(GilSlot& slot, GilFigures&& last) noexcept;
   BATON_COLD void record(const GilSlot* slot, TraceState state, std::int64_t from_ns, const char* region) noexcept;
   void append(const GilSlot* slot, TraceState state, std::int64_t from_ns, std::int64_t to_ns, const char* region) noexcept;
   static void wake(const Wakes& wakes) noexcept;
@@ -280,6 +284,7 @@ class Gil {
   GilSlot* free_slots_ = nullptr;
   std::uint64_t next_id_ = 1;
   GilFigures gone_;  // sums of the threads that have detached
+  std::deque<GilFigures> ended_;  // the last of them, each for itself
   std::unique_ptr<GilTrace> trace_;
   std::atomic<bool> is_traced_{false};
 };

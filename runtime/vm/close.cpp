@@ -47,7 +47,11 @@ Value take_pending(ThreadState& thread, Value* slot) noexcept {
 class Closing {
  public:
   explicit Closing(Coroutine* co) noexcept : co_(co) { ++co->closings; }
-  ~Closing() { --co_->closings; }
+  ~Closing() {
+    if (--co_->closings > 0 || co_->thread == nullptr || !co_->thread->cancel_is_deferred) return;
+    co_->thread->cancel_is_deferred = false;
+    co_->thread->interrupt.set(kInterruptCancel);
+  }
   Closing(const Closing&) = delete;
   Closing& operator=(const Closing&) = delete;
 

@@ -182,6 +182,16 @@ void hand_over(ThreadState& thread) {
   }
 }
 
+// Whether a cancelled native thread is running a __close: what it releases there must not be lost half-way, so the
+// cancellation comes right behind. The main thread's bit is the time limit's, which waits for nobody.
+bool is_closing(const ThreadState& thread) noexcept {
+  if (&thread == thread.shared.main_thread) return false;
+  for (const Coroutine* co = thread.current; co != nullptr; co = co->resumer) {
+    if (co->closings > 0) return true;
+  }
+  return false;
+}
+
 void raise_if_asked(ThreadState& thread) {
   if (in_finalizer(thread)) return;
   if (thread.unwinding) throw ForcedUnwind{};  // the bit stays set: every later safepoint goes on unwinding
@@ -192,7 +202,10 @@ void raise_if_asked(ThreadState& thread) {
     if (thread.unwinding) throw ForcedUnwind{};
     return;
   }
-  if (thread.interrupt.take(kInterruptCancel) != 0) raise_value(thread, thread.cancel_reason);
+  if (thread.interrupt.take(kInterruptCancel) != 0) {
+    thread.cancel_is_deferred = is_closing(thread);
+    if (!thread.cancel_is_deferred) raise_value(thread, thread.cancel_reason);
+  }
   if (&thread == thread.shared.main_thread && thread.interrupt.take(kInterruptSignal) != 0) {
     raise_value(thread, Value::of(string::make(thread.heap(), newest_position(thread) + "interrupted!")));
   }
