@@ -68,7 +68,8 @@ Value longest_turn(NativeCall& call, const GilFigures& totals, const std::vector
 
 int gil_stats(NativeCall& call) {
   Gil& gil = call.shared().gil;
-  const std::vector<GilFigures> threads = gil.threads();
+  std::vector<GilFigures> threads = gil.threads();
+  for (GilFigures& ended : gil.ended_threads()) threads.push_back(std::move(ended));
   const GilFigures totals = gil.totals();
   if (call.truthy(1)) gil.reset_figures();
   Table* t = table::make(call.heap(), 0, 8);

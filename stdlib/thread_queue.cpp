@@ -299,15 +299,15 @@ const NativeInfo kIteratorMethods[] = {
     {"close", "iterator:close()", "Ends the iteration; the queue stays as it is.", iterator_close},
     {nullptr, nullptr, nullptr, nullptr},
 };
-const NativeInfo kIteratorClose = {"__close", "iterator:__close()", "The same as close.", iterator_close};
-const NativeInfo kIterate = {"__call", "iterator()", "The next value of a queue; nil when it is closed and empty.", iterate};
+const NativeInfo kIteratorMetamethods[] = {
+    {"__call", "iterator()", "The next value of a queue; nil when it is closed and empty.", iterate},
+    {"__close", "iterator:__close()", "The same as close.", iterator_close},
+    {nullptr, nullptr, nullptr, nullptr},
+};
 
 int queue_iter(NativeCall& call) {
   (void)check_queue(call);
-  Table* metatable = thread_class(call.thread(), kIteratorClass, kIteratorMethods, &kIteratorClose);
-  if (native::get_field(call.thread(), metatable, "__call").is_nil()) {
-    native::set_field(call.thread(), metatable, "__call", native::make(call.thread(), &kIterate));
-  }
+  Table* metatable = native::class_with_methods(call.thread(), kIteratorClass, kIteratorMethods, kIteratorMetamethods);
   Userdata* iterator = userdata::make(call.heap(), 0, 1);
   iterator->user_values()[0] = call.arg(1);
   vm::set_metatable(call.thread(), Value::of(iterator), metatable);

@@ -626,8 +626,12 @@ std::vector<GilFigures> Gil::threads() {
     result.back().name = slot->name;
     if (slot->released_at_ns.load(std::memory_order_relaxed) == 0) result.back().longest_where = slot->longest_where;
   }
-  result.insert(result.end(), ended_.begin(), ended_.end());
   return result;
+}
+
+std::vector<GilFigures> Gil::ended_threads() {
+  Locked locked(mutex_);
+  return {ended_.begin(), ended_.end()};
 }
 
 }  // namespace baton

@@ -208,9 +208,10 @@ class Gil {
   // Sums over all threads that are or were attached.
   GilFigures totals() noexcept;
 
-  // One entry for each attached thread, in no order, and then one for each of the last thousand that have detached, the
-  // oldest first. Raises: std::bad_alloc.
+  // One entry for each attached thread, in no order. Raises: std::bad_alloc.
   std::vector<GilFigures> threads();
+  // One for each of the last thousand that have detached, the oldest first. Raises: std::bad_alloc.
+  std::vector<GilFigures> ended_threads();
 
  private:
   // A FIFO of slots that also takes one back at its head.
