@@ -25,13 +25,14 @@ struct Change {
 
 struct FileWatch {
   int descriptor = -1;
+  SharedState* shared = nullptr;  // of who has waited for it
   std::string path;
   std::deque<Change> changes;
 
-  void close(ThreadState* thread) noexcept {
+  void close() noexcept {
     if (descriptor < 0) return;
     const int closed = std::exchange(descriptor, -1);
-    if (thread != nullptr) loop::EventLoop::forget(*thread, closed);
+    if (shared != nullptr) loop::EventLoop::forget(*shared, closed);
     ::close(closed);
   }
 
@@ -77,6 +78,7 @@ int next_change(NativeCall& call, std::int64_t deadline_ns) {
     if (error == 0 || error == EINTR) continue;
     if (error != EAGAIN) return call.failure_named(error, watch.path);
     int refusal = 0;
+    watch.shared = &call.thread().shared;
     const auto result = loop::EventLoop::of(call.thread()).wait_for(call.thread(), watch.descriptor, loop::Direction::kRead,
                                                                     deadline_ns, "fs.watch", &refusal);
     if (refusal != 0) return call.failure_named(refusal, watch.path);
@@ -95,7 +97,7 @@ int watch_next(NativeCall& call) { return next_change(call, timeout_argument(cal
 int watch_call(NativeCall& call) { return next_change(call, kNoDeadline); }
 
 int watch_close(NativeCall& call) {
-  any_watch(call).close(&call.thread());
+  any_watch(call).close();
   return call.result(Value::boolean(true));
 }
 
@@ -125,7 +127,7 @@ int fs_watch(NativeCall& call) {
   constexpr std::uint32_t kEvents = IN_CREATE | IN_DELETE | IN_MODIFY | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF;
   if (inotify_add_watch(watch->descriptor, watch->path.c_str(), kEvents) < 0) {
     const int error = errno;
-    watch->close(nullptr);
+    watch->close();
     return call.failure_named(error, watch->path);
   }
   while (watch->path.size() > 1 && watch->path.back() == '/') watch->path.pop_back();
@@ -134,7 +136,7 @@ int fs_watch(NativeCall& call) {
   *static_cast<FileWatch**>(handle->block()) = watch.release();
   handle->release = [](void* block) noexcept {
     FileWatch* owned = *static_cast<FileWatch**>(block);
-    owned->close(nullptr);
+    owned->close();
     delete owned;
   };
   handle->metatable = watch_metatable(call.thread());

@@ -17,6 +17,7 @@
 #include "loop/event_loop.h"
 #include "net_address.h"
 #include "net_stream.h"
+#include "net_tls_stream.h"
 #include "option_table.h"
 #include "sched/native_thread.h"
 #include "sched/scheduler.h"
@@ -41,11 +42,12 @@ class Descriptor {
  public:
   explicit Descriptor(ThreadState& thread, int number) noexcept : thread_(thread), number_(number) {}
   ~Descriptor() {
-    if (number_ >= 0) close_descriptor(&thread_, number_);
+    if (number_ >= 0) close_descriptor(&thread_.shared, number_);
   }
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
   int get() const noexcept { return number_; }
+  SharedState& shared() const noexcept { return thread_.shared; }
   int take() noexcept { return std::exchange(number_, -1); }
 
  private:
@@ -78,9 +80,22 @@ void set_no_delay(int descriptor) noexcept {
   (void)setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // refused for unix sockets
 }
 
-std::unique_ptr<ByteStream> make_stream(int descriptor) {
-  set_no_delay(descriptor);
-  return std::make_unique<DescriptorStream>(descriptor, true);
+// Takes the descriptor over.
+std::unique_ptr<ByteStream> make_stream(Descriptor& made) {
+  set_no_delay(made.get());
+  auto stream = std::make_unique<DescriptorStream>(made.get(), true, &made.shared());
+  (void)made.take();
+  return stream;
+}
+
+// Takes the descriptor over. Null: no memory for a session.
+std::unique_ptr<TlsStream> make_tls_stream(Descriptor& made, std::shared_ptr<const TlsContext> context, const std::string& host) {
+  set_no_delay(made.get());
+  std::unique_ptr<TlsSession> session = TlsSession::make(std::move(context), host);
+  if (session == nullptr) return nullptr;
+  auto stream = std::make_unique<TlsStream>(made.get(), &made.shared(), std::move(session));
+  (void)made.take();
+  return stream;
 }
 
 // --- connecting ------------------------------------------------------------------------------------------------------------
@@ -106,33 +121,61 @@ int connect_to(ThreadState& thread, int descriptor, const Address& address, std:
   return error;
 }
 
+// What `net.connect` was asked for.
+struct Wanted {
+  std::string host;
+  int port = 0;
+  std::int64_t deadline_ns = kNoDeadline;
+  std::shared_ptr<const TlsContext> tls;  // null: none
+  std::string server_name;                // "": host
+};
+
+// Pushes the Stream over a connected socket, or a failure. Returns: how many.
+int push_connected(NativeCall& call, Descriptor& made, const Wanted& wanted) {
+  if (wanted.tls == nullptr) {
+    push_stream(call, make_stream(made));
+    return 1;
+  }
+  auto stream = make_tls_stream(made, wanted.tls, wanted.server_name.empty() ? wanted.host : wanted.server_name);
+  if (stream == nullptr) raise(ErrorId::kMemory);
+  TlsStream& greeting = *stream;
+  push_stream(call, std::move(stream));  // closed by the collector if this raises
+  int error;
+  try {
+    error = greeting.greet(call.thread(), wanted.deadline_ns);
+  } catch (...) {
+    greeting.close(nullptr);
+    throw;
+  }
+  if (error == 0) return 1;
+  greeting.close(&call.thread());
+  return error == ETIMEDOUT ? timeout_result(call) : greeting.push_failure(call, error);
+}
+
 int net_connect(NativeCall& call) {
   static constexpr const char* kOptions[] = {"tls", "timeout", nullptr};
   ThreadState& thread = call.thread();
-  const std::string host(call.check_text(1));
-  const int port = check_port(call, 2, host);
+  Wanted wanted{std::string(call.check_text(1)), 0, kNoDeadline, nullptr, ""};
+  wanted.port = check_port(call, 2, wanted.host);
   const OptionTable options(call, 3, kOptions);
-  if (options.get("tls").is_truthy()) options.mistake("tls", "is not available in this build");
-  const Value timeout = options.get("timeout");
-  const std::int64_t deadline_ns = timeout.is_nil() ? kNoDeadline : sched::deadline_after(options.number("timeout", 0));
+  if (!options.get("timeout").is_nil()) wanted.deadline_ns = sched::deadline_after(options.number("timeout", 0));
+  std::string unusable;
+  wanted.tls = read_tls_option(call, 3, false, &wanted.server_name, &unusable);
+  if (!unusable.empty()) return push_tls_failure(call, unusable, false);
   sched::before_wait(thread);
   ResolveError unknown;
-  const std::vector<Address> addresses = resolve(thread, host, port, false, &unknown);
+  const std::vector<Address> addresses = resolve(thread, wanted.host, wanted.port, false, &unknown);
   if (unknown) return resolve_failure(call, unknown);
   int error = EADDRNOTAVAIL;
   for (const Address& address : addresses) {
     Descriptor made(thread, socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-    if (made.get() < 0) return call.failure_named(errno, described(host, port));
+    if (made.get() < 0) return call.failure_named(errno, described(wanted.host, wanted.port));
     bool late = false;
-    error = connect_to(thread, made.get(), address, deadline_ns, &late);
+    error = connect_to(thread, made.get(), address, wanted.deadline_ns, &late);
     if (late) return timeout_result(call);
-    if (error != 0) continue;
-    auto stream = make_stream(made.get());
-    (void)made.take();
-    push_stream(call, std::move(stream));
-    return 1;
+    if (error == 0) return push_connected(call, made, wanted);
   }
-  return call.failure_named(error, described(host, port));
+  return call.failure_named(error, described(wanted.host, wanted.port));
 }
 
 // --- listeners -------------------------------------------------------------------------------------------------------------
@@ -140,11 +183,13 @@ int net_connect(NativeCall& call) {
 struct Listener {
   int descriptor = -1;
   int port = 0;
+  SharedState* shared = nullptr;  // of who has waited for it
   std::string path;  // of a unix socket, removed when it is closed
+  std::shared_ptr<const TlsContext> tls;  // null: none
 
-  void close(ThreadState* thread) noexcept {
+  void close() noexcept {
     if (descriptor < 0) return;
-    close_descriptor(thread, std::exchange(descriptor, -1));
+    close_descriptor(shared, std::exchange(descriptor, -1));
     if (!path.empty()) unlink(path.c_str());
   }
 };
@@ -189,13 +234,18 @@ int accept_one(NativeCall& call) {
     if (listener.descriptor < 0) return call.failure_named(EBADF, "the listener was closed");
     Descriptor made(thread, accept4(listener.descriptor, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (made.get() >= 0) {
-      auto stream = make_stream(made.get());
-      (void)made.take();
+      if (listener.tls == nullptr) {
+        push_stream(call, make_stream(made));
+        return 1;
+      }
+      auto stream = make_tls_stream(made, listener.tls, "");
+      if (stream == nullptr) raise(ErrorId::kMemory);
       push_stream(call, std::move(stream));
       return 1;
     }
     if (errno == EINTR || errno == ECONNABORTED) continue;
     if (errno != EAGAIN && errno != EWOULDBLOCK) return call.failure_named(errno, "");
+    listener.shared = &thread.shared;
     int refusal = 0;
     const auto result = loop::EventLoop::of(thread).wait_for(thread, listener.descriptor, loop::Direction::kRead, deadline_ns,
                                                              "listener.accept", &refusal);
@@ -205,7 +255,7 @@ int accept_one(NativeCall& call) {
 }
 
 int listener_close(NativeCall& call) {
-  any_listener(call).close(&call.thread());
+  any_listener(call).close();
   return call.result(Value::boolean(true));
 }
 
@@ -237,16 +287,21 @@ void push_owner(NativeCall& call, std::unique_ptr<Owned> made, Table* metatable)
   *static_cast<Owned**>(handle->block()) = made.release();
   handle->release = [](void* block) noexcept {
     Owned* owned = *static_cast<Owned**>(block);
-    owned->close(nullptr);
+    owned->close();
     delete owned;
   };
   handle->metatable = metatable;
 }
 
 int net_listen(NativeCall& call) {
+  static constexpr const char* kOptions[] = {"tls", nullptr};
   ThreadState& thread = call.thread();
   const std::string host(call.optional_text(1, ""));
   const int port = check_port(call, 2, host);
+  const OptionTable options(call, 3, kOptions);
+  std::string unusable, server_name;
+  const std::shared_ptr<const TlsContext> tls = read_tls_option(call, 3, true, &server_name, &unusable);
+  if (!unusable.empty()) return push_tls_failure(call, unusable, false);
   ResolveError unknown;
   const std::vector<Address> addresses = resolve(thread, host, port, true, &unknown);
   if (unknown) return resolve_failure(call, unknown);
@@ -261,6 +316,7 @@ int net_listen(NativeCall& call) {
     listener->port = own_port(made.get());
     if (address.family() == AF_UNIX) listener->path = host.substr(5);
     Table* metatable = native::class_with_methods(thread, kListenerClass, kListenerMethods, kListenerMetamethods);
+    listener->tls = tls;
     listener->descriptor = made.take();
     push_owner(call, std::move(listener), metatable);
     return 1;
@@ -273,9 +329,10 @@ int net_listen(NativeCall& call) {
 struct Udp {
   int descriptor = -1;
   int family = AF_UNSPEC;
+  SharedState* shared = nullptr;  // of who has waited for it
 
-  void close(ThreadState* thread) noexcept {
-    if (descriptor >= 0) close_descriptor(thread, std::exchange(descriptor, -1));
+  void close() noexcept {
+    if (descriptor >= 0) close_descriptor(shared, std::exchange(descriptor, -1));
   }
 };
 
@@ -327,6 +384,7 @@ int udp_send(NativeCall& call) {
       error = errno;
       if (error == EINTR) continue;
       if (error != EAGAIN && error != EWOULDBLOCK) break;
+      udp.shared = &thread.shared;
       (void)loop::EventLoop::of(thread).wait_for(thread, udp.descriptor, loop::Direction::kWrite, kNoDeadline, "udp.send", &error);
       if (error != 0) break;
     }
@@ -355,6 +413,7 @@ int udp_receive(NativeCall& call) {
     }
     if (errno == EINTR) continue;
     if (errno != EAGAIN && errno != EWOULDBLOCK) return call.failure_named(errno, "");
+    udp.shared = &thread.shared;
     int refusal = 0;
     const auto result = loop::EventLoop::of(thread).wait_for(thread, udp.descriptor, loop::Direction::kRead, deadline_ns,
                                                              "udp.receive", &refusal);
@@ -365,7 +424,7 @@ int udp_receive(NativeCall& call) {
 
 int udp_close(NativeCall& call) {
   Udp& udp = **static_cast<Udp**>(call.check_userdata(1, kUdpClass));
-  udp.close(&call.thread());
+  udp.close();
   udp.family = -1;
   return call.result(Value::boolean(true));
 }
@@ -420,9 +479,14 @@ int make_daemon(NativeCall& call) {
 }
 
 const NativeInfo kFunctions[] = {
-    {"connect", "net.connect(host, port[, {timeout=}])", "Connects to host and port, or to \"unix:/path\". Returns a Stream.",
+    {"connect", "net.connect(host, port[, {timeout=, tls=}])",
+     "Connects to host and port, or to \"unix:/path\". Returns a Stream. tls: true, or a table with ca=, cert=, key= (files), "
+     "server_name=, verify=false.",
      net_connect},
-    {"listen", "net.listen(host, port)", "Listens at an address; port 0: any free one. Returns a Listener.", net_listen},
+    {"listen", "net.listen(host, port[, {tls=}])",
+     "Listens at an address; port 0: any free one. Returns a Listener. tls: a table with cert=, key=; ca= asks clients for a "
+     "certificate.",
+     net_listen},
     {"resolve", "net.resolve(host)", "A list of the addresses of a name.", net_resolve},
     {"udp", "net.udp()", "A socket for datagrams.", net_udp},
     {nullptr, nullptr, nullptr, nullptr},

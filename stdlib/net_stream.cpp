@@ -54,36 +54,41 @@ long write_without_signal(int descriptor, std::string_view bytes) noexcept {
 
 }  // namespace
 
-void close_descriptor(ThreadState* thread, int descriptor) noexcept {
-  if (thread != nullptr) loop::EventLoop::forget(*thread, descriptor);
+void close_descriptor(SharedState* shared, int descriptor) noexcept {
+  if (shared != nullptr) loop::EventLoop::forget(*shared, descriptor);
   ::close(descriptor);
+}
+
+DescriptorStream::Received DescriptorStream::receive(ThreadState& thread, std::int64_t deadline_ns, std::string_view* bytes) {
+  error_ = EBADF;
+  if (descriptor_ < 0) return Received::kFailed;
+  long got;
+  do got = ::read(descriptor_, scratch(), kLargestRead);
+  while (got < 0 && errno == EINTR);
+  error_ = got < 0 ? errno : 0;
+  if (got > 0) {
+    *bytes = {scratch(), static_cast<std::size_t>(got)};
+    return Received::kBytes;
+  }
+  if (got == 0) return Received::kEnd;
+  if (!would_block(error_)) return Received::kFailed;
+  shared_ = &thread.shared;
+  int refusal = 0;
+  const Reading reading(readers_);
+  const auto result = loop::EventLoop::of(thread).wait_for(thread, descriptor_, loop::Direction::kRead, deadline_ns, "stream.read",
+                                                           &refusal);
+  error_ = result == sched::WaitResult::kTimedOut ? ETIMEDOUT : refusal;
+  return error_ == 0 ? Received::kNothingYet : Received::kFailed;
 }
 
 bool DescriptorStream::fill(ThreadState& thread) {
   sched::before_wait(thread);
-  error_ = 0;
   for (;;) {
-    if (descriptor_ < 0) {
-      error_ = EBADF;
-      return false;
-    }
-    const long got = ::read(descriptor_, scratch(), kLargestRead);
-    if (got > 0) {
-      buffer_.append(scratch(), static_cast<std::size_t>(got));
-      return true;
-    }
-    if (got == 0) return false;
-    if (errno == EINTR) continue;
-    if (!would_block(errno)) {
-      error_ = errno;
-      return false;
-    }
-    int refusal = 0;
-    const Reading reading(readers_);
-    (void)loop::EventLoop::of(thread).wait_for(thread, descriptor_, loop::Direction::kRead, kNoDeadline, "stream.read", &refusal);
-    if (refusal != 0) {
-      error_ = refusal;
-      return false;
+    std::string_view bytes;
+    switch (receive(thread, kNoDeadline, &bytes)) {
+      case Received::kNothingYet: continue;
+      case Received::kBytes: buffer_.append(bytes); return true;
+      default: return false;
     }
   }
 }
@@ -103,6 +108,14 @@ long DescriptorStream::put(std::string_view bytes) noexcept {
   return write_without_signal(descriptor_, bytes);
 }
 
+int DescriptorStream::wait_to_put(ThreadState& thread, std::int64_t deadline_ns) {
+  shared_ = &thread.shared;
+  int refusal = 0;
+  const auto result = loop::EventLoop::of(thread).wait_for(thread, descriptor_, loop::Direction::kWrite, deadline_ns,
+                                                           "stream.write", &refusal);
+  return result == sched::WaitResult::kTimedOut ? ETIMEDOUT : refusal;
+}
+
 int DescriptorStream::write(ThreadState& thread, std::string_view bytes) {
   sched::before_wait(thread);
   while (!bytes.empty()) {
@@ -114,9 +127,7 @@ int DescriptorStream::write(ThreadState& thread, std::string_view bytes) {
     }
     if (errno == EINTR) continue;
     if (!would_block(errno)) return errno;
-    int refusal = 0;
-    (void)loop::EventLoop::of(thread).wait_for(thread, descriptor_, loop::Direction::kWrite, kNoDeadline, "stream.write",
-                                               &refusal);
+    const int refusal = wait_to_put(thread, kNoDeadline);
     if (refusal != 0) return refusal;
   }
   return 0;
@@ -134,7 +145,7 @@ void DescriptorStream::close(ThreadState* thread) noexcept {
   if (descriptor_ < 0) return;
   const int descriptor = descriptor_;
   descriptor_ = -1;
-  close_descriptor(thread, descriptor);
+  close_descriptor(thread != nullptr ? &thread->shared : shared_, descriptor);
 }
 
 int DescriptorStream::peer(std::string* host, int* port) const {

@@ -5,13 +5,17 @@
 // Owner: its Stream userdata. Threading: usable from any native thread, under the GIL.
 #pragma once
 
+#include <cstdint>
+
 #include "stream.h"
 
 namespace baton::stdlib {
 
-class DescriptorStream final : public ByteStream {
+class DescriptorStream : public ByteStream {
  public:
-  DescriptorStream(int descriptor, bool is_socket) noexcept : descriptor_(descriptor), is_socket_(is_socket) {}
+  // `shared`: set if somebody of that runtime may have waited for the descriptor before.
+  DescriptorStream(int descriptor, bool is_socket, SharedState* shared = nullptr) noexcept
+      : descriptor_(descriptor), shared_(shared), is_socket_(is_socket) {}
   ~DescriptorStream() override { close(nullptr); }
 
   bool fill(ThreadState& thread) override;
@@ -26,15 +30,26 @@ class DescriptorStream final : public ByteStream {
   // Takes what is there into the buffer, without waiting. Returns: false at the end, after a failure, or when it is closed.
   bool drain();
 
- private:
+ protected:
+  enum class Received : std::uint8_t { kBytes, kNothingYet, kEnd, kFailed };
+  // Tries once to read, and waits once if there is nothing: kNothingYet asks for another look at what is wanted. `bytes` are
+  // good until anybody reads again. kFailed: `error_` tells, ETIMEDOUT at the deadline. Raises: cancellations, kMemory.
+  Received receive(ThreadState& thread, std::int64_t deadline_ns, std::string_view* bytes);
+  // Sends without waiting. Returns: how many bytes, or -1 and errno.
   long put(std::string_view bytes) noexcept;
+  // Waits until more may be sent. Returns: 0 or an errno. Raises: cancellations, kMemory.
+  int wait_to_put(ThreadState& thread, std::int64_t deadline_ns);
 
   int descriptor_;
   int readers_ = 0;  // tasks in `fill`
+  SharedState* shared_;  // of who has waited for it
+
+ private:
   bool is_socket_;
 };
 
-// Closes a descriptor that tasks may wait for. `thread` may be null: then nobody can wait. Raises: nothing.
-void close_descriptor(ThreadState* thread, int descriptor) noexcept;
+// Closes a descriptor. `shared`: the runtime in which somebody has waited for it, whose loops must forget it, also if nobody
+// waits any more; null: nobody ever has. Raises: nothing.
+void close_descriptor(SharedState* shared, int descriptor) noexcept;
 
 }  // namespace baton::stdlib

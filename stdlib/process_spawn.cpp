@@ -42,7 +42,7 @@ bool wait_for_child(ThreadState& thread, const ChildProcess* child, const Descri
 }
 
 void forget_handle(ThreadState& thread, ChildProcess& child) noexcept {
-  if (const int handle = child.take_handle(); handle >= 0) close_descriptor(&thread, handle);
+  if (const int handle = child.take_handle(); handle >= 0) close_descriptor(&thread.shared, handle);
 }
 
 void push_status(NativeCall& call, int status) {
@@ -64,6 +64,7 @@ enum PipeSlot { kInput, kOutput, kErrors, kPipeCount };
 
 struct Block {
   ChildProcess* child;
+  SharedState* shared;
 };
 
 ChildProcess& check_process(NativeCall& call) { return *static_cast<Block*>(call.check_userdata(1, kProcessClass))->child; }
@@ -185,14 +186,15 @@ Table* process_metatable(ThreadState& thread) {
 
 // Nobody can ask for it any more: it may go on.
 void release_process(void* block) noexcept {
-  ChildProcess* child = static_cast<Block*>(block)->child;
+  const auto [child, shared] = *static_cast<Block*>(block);
+  if (const int handle = child->take_handle(); handle >= 0) close_descriptor(shared, handle);
   child->abandon();
   delete child;
 }
 
 void add_pipe(NativeCall& call, int process, PipeSlot slot, int descriptor) {
   if (descriptor < 0) return;
-  push_stream(call, std::make_unique<DescriptorStream>(descriptor, false));
+  push_stream(call, std::make_unique<DescriptorStream>(descriptor, false, &call.shared()));
   const Value stream = call.pop();
   Userdata* handle = call.slot(process).userdata();
   handle->user_values()[slot] = stream;
@@ -218,7 +220,7 @@ int process_spawn(NativeCall& call) {
   Userdata* handle = userdata::make(call.heap(), sizeof(Block), kPipeCount);
   call.push(Value::of(handle));
   const int process = call.size();
-  static_cast<Block*>(handle->block())->child = child.release();
+  *static_cast<Block*>(handle->block()) = {child.release(), &call.shared()};
   handle->release = release_process;
   handle->metatable = process_metatable(call.thread());
   ChildProcess& started = *static_cast<Block*>(handle->block())->child;

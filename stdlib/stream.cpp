@@ -149,14 +149,14 @@ int read_stream_formats(NativeCall& call, ByteStream& stream, int first, int las
   if (first > last) fine = read_line(call, stream, false);
   for (int i = first; fine && i <= last; ++i) fine = read_by(call, stream, i);
   if (fine) return call.size() - before;
-  if (stream.error() != 0) return call.failure_named(stream.error(), "");
+  if (stream.error() != 0) return stream.push_failure(call, stream.error());
   call.push(Value());
   return call.size() - before;
 }
 
 int read_some(NativeCall& call, ByteStream& stream, std::size_t most) {
   if (stream.buffered().empty() && !stream.fill(call.thread())) {
-    if (stream.error() != 0) return call.failure_named(stream.error(), "");
+    if (stream.error() != 0) return stream.push_failure(call, stream.error());
     return call.result(Value());
   }
   take(call, stream, std::min(most, stream.buffered().size()));
@@ -173,7 +173,7 @@ int write_arguments(NativeCall& call, ByteStream& stream) {
     for (int i = 2; i <= call.count(); ++i) bytes += call.arg(i).string()->view();
     error = stream.write(call.thread(), bytes);
   }
-  return error != 0 ? call.failure_named(error, "") : call.result(Value::boolean(true));
+  return error != 0 ? stream.push_failure(call, error) : call.result(Value::boolean(true));
 }
 
 // --- the class -------------------------------------------------------------------------------------------------------------
@@ -205,7 +205,7 @@ int stream_lines(NativeCall& call) {
 int stream_shutdown(NativeCall& call) {
   ByteStream& stream = check_stream(call);
   const int error = stream.shut_down(call.thread());
-  return error != 0 ? call.failure_named(error, "") : call.result(Value::boolean(true));
+  return error != 0 ? stream.push_failure(call, error) : call.result(Value::boolean(true));
 }
 
 int stream_close(NativeCall& call) {
@@ -254,7 +254,7 @@ int next_line(NativeCall& call) {
   if (stream.is_closed()) return call.result(Value());
   if (read_line(call, stream, false)) return 1;
   if (stream.error() != 0) {
-    (void)call.failure_named(stream.error(), "");
+    (void)stream.push_failure(call, stream.error());
     vm::raise_text(call.thread(), call.slot(call.size() - 1).string()->view());
   }
   return call.result(Value());

@@ -34,6 +34,8 @@ class ByteStream {
   // Idempotent. Raises: nothing. `thread` is null when the collector closes it.
   virtual void close(ThreadState* thread) noexcept = 0;
   virtual bool is_closed() const noexcept = 0;
+  // Pushes nil, message and name of `error`, which `write`, `shut_down` or `error` returned. Returns: 3. Raises: kMemory.
+  virtual int push_failure(NativeCall& call, int error) const { return call.failure_named(error, ""); }
   // "host", port of the other end; an errno if there is none.
   virtual int peer(std::string* host, int* port) const;
 

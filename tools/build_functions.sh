@@ -3,7 +3,7 @@
 
 # What a release build needs, as Debian packages.
 build_packages=(clang-19 lld-19 llvm-19 libstdc++-12-dev libc6-dev meson ninja-build pkg-config
-                libboost-context-dev libboost-dev libuv1-dev)
+                libboost-context-dev libboost-dev libuv1-dev libssl-dev)
 
 say() { printf 'baton: %s\n' "$*" >&2; }
 

@@ -228,8 +228,8 @@ sched::WaitResult EventLoop::wait_for(ThreadState& thread, int descriptor, Direc
   return sched::wait(thread, waiter, deadline_ns, what);
 }
 
-void EventLoop::forget(ThreadState& thread, int descriptor) noexcept {
-  for (sched::NativeThread* owner : sched::group_of(thread.shared).threads()) {
+void EventLoop::forget(SharedState& shared, int descriptor) noexcept {
+  for (sched::NativeThread* owner : sched::group_of(shared).threads()) {
     auto* loop = static_cast<EventLoop*>(owner->scheduler().events());
     if (loop == nullptr || loop->watched_.size() <= static_cast<std::size_t>(descriptor)) continue;
     Watched* watched = loop->watched_[descriptor].get();

@@ -56,7 +56,8 @@ class EventLoop final : public sched::EventSource {
                                  const char* what, int* error);
 
   // `descriptor` is about to be closed: wakes whoever waits for it, here and in all other native threads. Raises: nothing.
-  static void forget(ThreadState& thread, int descriptor) noexcept;
+  static void forget(SharedState& shared, int descriptor) noexcept;
+  static void forget(ThreadState& thread, int descriptor) noexcept { forget(thread.shared, descriptor); }
 
   // For libuv's requests and handles: announce each before it is started, and its end.
   uv_loop_s* libuv() noexcept { return uv_; }

@@ -26,6 +26,7 @@
 #include "sched/scheduler.h"
 
 #include <new>
+#include <utility>
 
 #include "fiber/context_inline.h"
 #include "sched/deadlock.h"
@@ -372,6 +373,11 @@ bool Scheduler::arrive_natively(const Arrival& arrival) noexcept {
 }
 
 FiberContext& Scheduler::next_natively(ThreadState& thread) noexcept {
+  if (native_request_.function != nullptr) {
+    const NativeRequest request = std::exchange(native_request_, {});
+    request.function(request.context);
+    return static_cast<Fiber*>(thread.current->fiber)->context;
+  }
   if (EventSource* source = events()) {
     if (!ready_.empty()) {
       ++polls_;
@@ -383,6 +389,14 @@ FiberContext& Scheduler::next_natively(ThreadState& thread) noexcept {
   if (next == nullptr) next = idle(thread, "idle");
   enter(thread, *next);
   return context_of(*next);
+}
+
+void Scheduler::call_natively(ThreadState& thread, void (*function)(void* context) noexcept, void* context) noexcept {
+  FiberContext& own = static_cast<Fiber*>(thread.current->fiber)->context;
+  FiberContext& native = owner_.native_context();
+  if (&own == &native) return function(context);
+  native_request_ = {function, context};
+  (void)switch_to(own, native, nullptr);  // the native stack frees what it finds; it sends nothing
 }
 
 void Scheduler::park(ThreadState& thread, std::int64_t deadline_ns, const char* what, bool shielded) {

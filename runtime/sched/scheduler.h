@@ -95,6 +95,10 @@ class Scheduler {
   // The userdata of one of its tasks has been collected.
   void note_destroyed() noexcept { --made_count_; }
 
+  // Calls `function(context)` on the native thread's own stack, for libraries that may need more than a fiber has. It runs no
+  // script code and reaches no safepoint; it may give the GIL up. Called by the current task. Raises: nothing.
+  void call_natively(ThreadState& thread, void (*function)(void* context) noexcept, void* context) noexcept;
+
   // Completion::post.
   void post(Completion& completion) noexcept;
 
@@ -158,6 +162,11 @@ class Scheduler {
   std::uint64_t clock_read_at_ = 0;
   std::uint64_t turn_began_ = 0;          // cycle clock
   std::uint64_t served_at_ = 0;           // likewise: events and timers
+  struct NativeRequest {
+    void (*function)(void* context) noexcept = nullptr;
+    void* context = nullptr;
+  };
+  NativeRequest native_request_;  // what the native stack is to do before it goes back to the current task
   bool idle_ = false;
   bool is_stopping_ = false;
   std::atomic<EventSource*> events_{nullptr};
