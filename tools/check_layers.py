@@ -37,6 +37,7 @@ STDLIB_MORE = {
     "coroutine": ["sched", "sync"], "thread": ["sched", "sync"], "async": ["sched", "sync"], "gil": ["sched", "sync"],
     "io": ["sched", "loop"], "os": ["sched", "loop"], "time": ["sched", "loop"], "process": ["sched", "loop"],
     "net": ["sched", "sync", "loop"], "http": ["sched", "loop"], "fs": ["sched", "sync", "loop"], "signal": ["sched", "loop"],
+    "profile": ["sched", "sync"],
 }
 TOOLS = ["base", "host", "stdlib"]
 TOOLS_MORE = {"disassemble": ["compiler", "syntax", "value", "bytecode"], "fuzz": ["compiler", "syntax", "value", "bytecode"]}

@@ -19,6 +19,7 @@ enum InterruptReason : std::uint32_t {
   kInterruptCancel = 1u << 3,     // this native thread was cancelled
   kInterruptSignal = 1u << 4,     // a signal (SIGINT) waits for the main thread
   kInterruptLimit = 1u << 5,      // live data has grown into the reserve below the memory cap
+  kInterruptProfile = 1u << 6,    // a profile wants to know where this thread is
 };
 
 struct alignas(kCacheLineBytes) InterruptWord {

@@ -140,6 +140,18 @@ class Gil {
     acquire_slow(slot);
   }
 
+  // Takes the lock if nobody holds it at this moment. Returns: whether `slot` holds it now. Never waits.
+  bool try_acquire(GilSlot* slot) noexcept {
+    std::uintptr_t seen = kFree;
+    if (!word_.compare_exchange_strong(seen, bits_of(slot), std::memory_order_acquire, std::memory_order_relaxed)) return false;
+    note_holder(slot);
+    return true;
+  }
+
+  // Sets `reasons` in the interrupt word of the thread that holds the lock at this moment; any thread may call it.
+  // Returns: false if nobody holds it, or a thread that cannot be asked. Raises: nothing.
+  bool interrupt_holder(std::uint32_t reasons) noexcept;
+
   // Gives the lock up; the next in line has it when this returns. Uncontended: one compare-and-swap.
   void release(GilSlot* slot) noexcept {
     std::uintptr_t seen = bits_of(slot);

@@ -71,4 +71,13 @@ void Gil::append(const GilSlot* slot, TraceState state, std::int64_t from_ns, st
   }
 }
 
+// The mutex keeps the slot's word from going while it is written: a slot is detached under it.
+bool Gil::interrupt_holder(std::uint32_t reasons) noexcept {
+  const std::lock_guard<ShortMutex> locked(mutex_);
+  const GilSlot* holder = holder_of(word_.load(std::memory_order_relaxed));
+  if (holder == nullptr || !holder->attached || holder->interrupt == nullptr) return false;
+  holder->interrupt->set(reasons);
+  return true;
+}
+
 }  // namespace baton

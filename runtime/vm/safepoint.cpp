@@ -222,6 +222,10 @@ bool in_finalizer(const ThreadState& thread) noexcept {
 }
 
 void safepoint(ThreadState& thread, SafepointKind kind) {
+  if ((thread.interrupt.bits.load(std::memory_order_relaxed) & kInterruptProfile) != 0) {
+    thread.interrupt.take(kInterruptProfile);
+    if (thread.shared.sample != nullptr) thread.shared.sample(thread);
+  }
   if (thread.interrupt.take(kInterruptCollect) != 0) collect_some(thread);
   if (kind == SafepointKind::kBackEdge && thread.interrupt.take(kInterruptFinalize) != 0) run_finalizers(thread);
   if ((thread.interrupt.bits.load(std::memory_order_relaxed) & kInterruptGilDrop) != 0) hand_over(thread);

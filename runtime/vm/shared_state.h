@@ -73,6 +73,9 @@ struct SharedState final : RootVisitor {
   // Unhandled error of a finalizer is reported through warn; see safepoint.h.
   bool finalizers_running = false;
   std::size_t stress_pause = 0;  // stress build: safepoints to pass before the next full collection
+  // A profile is being taken: told at a safepoint that was asked for it. Null: none. See stdlib/profile_sampler.cpp.
+  void (*sample)(ThreadState& thread) noexcept = nullptr;
+  void* sampler = nullptr;
   std::string name;  // of the runtime, in reports
   void* host = nullptr;   // host's object
   void* sched = nullptr;  // sched's shared object
