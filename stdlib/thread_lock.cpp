@@ -69,10 +69,15 @@ Guard& push_guard(NativeCall& call) {
 
 // --- methods ---------------------------------------------------------------------------------------------------------------
 
+// Only who gets the lock at once may have to let others run before: who must wait for it takes its place in the row now.
+void before_acquire(NativeCall& call, Lock& lock) {
+  if (!lock.is_locked() || lock.is_held_by(call.thread())) sched::before_wait(call.thread());
+}
+
 int lock_acquire(NativeCall& call) {
   Lock& lock = check_lock(call);
   const std::int64_t deadline = timeout_argument(call, 2);
-  sched::before_wait(call.thread());
+  before_acquire(call, lock);
   Guard& guard = push_guard(call);  // first, so that nothing can fail once the lock is held
   if (lock.acquire(call.thread(), deadline) == sched::WaitResult::kTimedOut) {
     call.error("timeout: the lock did not become free within %g seconds", call.check_number(2));
@@ -118,7 +123,7 @@ class Held {
 int lock_with(NativeCall& call) {
   Lock& lock = check_lock(call);
   call.check_any(2);
-  sched::before_wait(call.thread());
+  before_acquire(call, lock);
   (void)lock.acquire(call.thread(), kNoDeadline);
   const Held held(lock);
   return vm::call(call.thread(), call.count() - 2, kMultipleResults);

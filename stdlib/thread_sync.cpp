@@ -97,10 +97,15 @@ Permit& push_permit(NativeCall& call) {
   return *static_cast<Permit*>(permit->block());
 }
 
+// Only who finds a place at once may have to let others run before: who must wait takes its place in the row now.
+void before_acquire(NativeCall& call, const Semaphore& semaphore) {
+  if (semaphore.free > 0) sched::before_wait(call.thread());
+}
+
 int semaphore_acquire(NativeCall& call) {
   Semaphore& semaphore = check<Semaphore>(call, kSemaphoreClass);
   const std::int64_t deadline = timeout_argument(call, 2);
-  sched::before_wait(call.thread());
+  before_acquire(call, semaphore);
   Permit& permit = push_permit(call);  // first, so that nothing can fail once there is a place
   if (!semaphore.acquire(call.thread(), deadline)) {
     call.error("timeout: the semaphore had no place within %g seconds", call.check_number(2));
@@ -143,7 +148,7 @@ class Place {
 int semaphore_with(NativeCall& call) {
   Semaphore& semaphore = check<Semaphore>(call, kSemaphoreClass);
   call.check_any(2);
-  sched::before_wait(call.thread());
+  before_acquire(call, semaphore);
   (void)semaphore.acquire(call.thread(), kNoDeadline);
   const Place place(semaphore);
   return vm::call(call.thread(), call.count() - 2, kMultipleResults);

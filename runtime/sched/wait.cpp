@@ -30,7 +30,9 @@ constexpr double kLongestWaitSeconds = 4e9;
 
 bool has_passed(std::int64_t deadline_ns) noexcept { return deadline_ns != kNoDeadline && monotonic_ns() >= deadline_ns; }
 
-bool may_not_wait(const ThreadState& thread) noexcept { return thread.gil_slot->hold_depth > 0 || vm::in_finalizer(thread); }
+bool may_not_wait(const ThreadState& thread) noexcept {
+  return thread.gil_slot->hold_depth > 0 || vm::in_finalizer(thread) || !thread.current->hooks_allowed;
+}
 
 // Delivers what was asked of the running task or its native thread. Returns: when to look again at the latest.
 std::int64_t look(ThreadState& thread) {
@@ -101,6 +103,7 @@ std::int64_t deadline_after(double seconds) noexcept {
 void refuse_where_waiting_is_forbidden(ThreadState& thread) {
   if (vm::in_finalizer(thread)) vm::raise_text(thread, "attempt to wait inside a finalizer");
   if (thread.gil_slot->hold_depth > 0) vm::raise_text(thread, "attempt to wait inside gil.hold");
+  if (!thread.current->hooks_allowed) vm::raise_text(thread, "attempt to wait inside a hook");
 }
 
 void before_wait(ThreadState& thread) {

@@ -19,7 +19,7 @@
 //    destructor takes it out of its queue.
 //  - Everything may have changed when `wait` or `before_wait` returns: other tasks and native threads have run.
 //  - A task may stand in several queues at once, with a Waiter each: park in a loop and look at all of them.
-//  - Waiting is refused inside finalizers and inside gil.hold, but a wait that is ready returns.
+//  - Waiting is refused inside finalizers, hooks and gil.hold, but a wait that is ready returns.
 // Owner: a Waiter belongs to the native function that waits; a WaitQueue to the object waited for.
 // Threading: the GIL; a native thread gives it up only when none of its tasks can run.
 #pragma once
