@@ -42,13 +42,16 @@ int gil_waiters(NativeCall& call) {
   return call.result(Value::from(count));
 }
 
-// {name=, held=, waited=, switches=} of one native thread.
+// {name=, held=, waited=, released=, switches=, forced=, voluntary=} of one native thread.
 Value thread_figures(NativeCall& call, const GilFigures& figures) {
-  Table* t = table::make(call.heap(), 0, 4);
+  Table* t = table::make(call.heap(), 0, 8);
   native::set_field(call.thread(), t, "name", Value::of(string::make(call.heap(), figures.name)));
   set_number(call, t, "held", seconds(figures.held_ns));
   set_number(call, t, "waited", seconds(figures.waited_ns));
+  set_number(call, t, "released", seconds(figures.released_ns));
   set_count(call, t, "switches", figures.switches);
+  set_count(call, t, "forced", figures.forced);
+  set_count(call, t, "voluntary", figures.voluntary);
   return Value::of(t);
 }
 
@@ -122,12 +125,15 @@ int trace_copy(NativeCall& call) {
   return 1;
 }
 
+int trace_now(NativeCall& call) { return call.result(Value::from(seconds(monotonic_ns()))); }
+
 constexpr std::string_view kTraceScript =
 #include "gil_trace.inc"
     ;
 
 const NativeInfo kTraceInternals[] = {
     {"copy", "copy()", "What was recorded.", trace_copy},
+    {"now", "now()", "The time.", trace_now},
     {"start", "start()", "Begins a recording; false if there is one.", trace_start},
     {"stop", "stop()", "Ends it.", trace_stop},
     {nullptr, nullptr, nullptr, nullptr},
@@ -168,7 +174,7 @@ const NativeInfo kFunctions[] = {
      "Calls f without any forced switch to another native thread; a wait inside raises. Returns f's results.", gil_hold},
     {"stats", "gil.stats([reset])",
      "Figures since the start or the last reset: {switches, forced, voluntary, held, waited, longest={seconds, where}, "
-     "threads={[id]={name, held, waited, switches}}}, times in seconds; the last thousand native threads that have ended are "
+     "threads={[id]={name, held, waited, released, switches, forced, voluntary}}}, times in seconds; the last thousand native threads that have ended are "
      "among them. With a true argument they begin anew afterwards.",
      gil_stats},
     {"switch", "gil.switch()", "Lets the native thread run that waits longest. Returns whether one did.", gil_switch},

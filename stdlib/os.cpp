@@ -58,6 +58,7 @@ int os_exit(NativeCall& call) {
   if (call.arg(1).is_boolean()) code = call.truthy(1) ? EXIT_SUCCESS : EXIT_FAILURE;
   else code = static_cast<int>(call.optional_integer(1, EXIT_SUCCESS));
   if (call.truthy(2)) host::close_state(call.thread());
+  if (call.shared().before_exit != nullptr) call.shared().before_exit(call.thread());
   std::exit(code);
 }
 

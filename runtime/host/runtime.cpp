@@ -22,12 +22,14 @@
 #include "vm/native.h"
 #include "vm/operations.h"
 #include "vm/safepoint.h"
+#include "vm/seeded_switches.h"
 
 namespace baton::host {
 namespace {
 
 std::uint64_t random_seed(const RuntimeOptions& options) {
   if (options.seed != 0) return options.seed;
+  if (options.sched_seed) return *options.sched_seed + 1;  // the order of tables' keys repeats as well
   const char* fixed = options.ignore_environment ? nullptr : std::getenv("BATON_SEED");
   if (fixed != nullptr) return std::strtoull(fixed, nullptr, 0);
   std::uint64_t seed = 0;
@@ -86,16 +88,6 @@ void close_root_variables(ThreadState& thread) {
   }
 }
 
-std::string figures_line(const GilFigures& figures, const char* name) {
-  char line[256];
-  std::snprintf(line, sizeof line, "%-16s %10llu switches %10llu forced %10llu voluntary  held %.6f s  waited %.6f s  released %.6f s  longest %.6f s\n",
-                name, static_cast<unsigned long long>(figures.switches), static_cast<unsigned long long>(figures.forced),
-                static_cast<unsigned long long>(figures.voluntary), static_cast<double>(figures.held_ns) * 1e-9,
-                static_cast<double>(figures.waited_ns) * 1e-9, static_cast<double>(figures.released_ns) * 1e-9,
-                static_cast<double>(figures.longest_ns) * 1e-9);
-  return line;
-}
-
 }  // namespace
 
 Runtime::Runtime(const RuntimeOptions& options) {
@@ -106,6 +98,7 @@ Runtime::Runtime(const RuntimeOptions& options) {
   if (options.switch_interval_s > 0) {
     shared_->gil.set_switch_interval_ns(static_cast<std::int64_t>(options.switch_interval_s * 1e9));
   }
+  if (options.sched_seed) vm::seed_switches(*shared_, *options.sched_seed);
   threads_ = std::make_unique<sched::ThreadGroup>(*shared_, "main");
   const RuntimeOptions* given = &options;
   if (run(open_libraries, &given) != Status::kOk) {
@@ -152,12 +145,6 @@ void close_state(ThreadState& thread) {
   close_root_variables(thread);
   thread.shared.heap.queue_all_finalizers();
   vm::run_finalizers(thread);
-}
-
-std::string gil_report(SharedState& shared) {
-  std::string report;
-  for (const GilFigures& figures : shared.gil.threads()) report += figures_line(figures, figures.name.c_str());
-  return report + figures_line(shared.gil.totals(), "all threads");
 }
 
 }  // namespace baton::host

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "sched/thread_group.h"
@@ -22,6 +23,7 @@ struct RuntimeOptions {
   std::uint64_t seed = 0;             // of string hashes; 0: random (or BATON_SEED, for runs that must repeat)
   std::size_t memory_limit = SIZE_MAX;  // bytes
   double switch_interval_s = 0;       // 0: the default
+  std::optional<std::uint64_t> sched_seed;  // native threads switch by this seed instead of by time
   bool ignore_environment = false;    // no BATON_PATH, LUA_PATH ...
   void (*open_libraries)(ThreadState& thread) = nullptr;  // called once, under the GIL; null: no libraries
 };
@@ -68,8 +70,5 @@ void interrupt(ThreadState& thread, std::uint32_t reasons) noexcept;
 // os.exit(code, true) and the end of the program: closes the root coroutine's pending to-be-closed variables and runs all
 // finalizers, from wherever the running thread is. The process is about to exit: nothing is freed. Raises: nothing.
 void close_state(ThreadState& thread);
-
-// Figures of the GIL, one line for each attached thread and the sum, for `--gil-stats`. Raises: std::bad_alloc.
-std::string gil_report(SharedState& shared);
 
 }  // namespace baton::host

@@ -3,6 +3,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <ctime>
 #include <new>
 
 #include "fiber/context_inline.h"
@@ -71,6 +72,14 @@ int NativeThread::wake_descriptor() noexcept {
 void NativeThread::drain_wake() noexcept {
   std::uint64_t count;
   [[maybe_unused]] const ssize_t bytes = read(wake_descriptor_.load(std::memory_order_relaxed), &count, sizeof count);
+}
+
+void await_arrival(ThreadState& thread) noexcept {
+  constexpr int kMostRounds = 50'000;
+  const timespec pause{0, 20'000};
+  for (int round = 0; round < kMostRounds && !thread.shared.gil.has_arrived(thread.gil_slot); ++round) {
+    nanosleep(&pause, nullptr);
+  }
 }
 
 void interrupt(ThreadState& thread, std::uint32_t reasons) noexcept {

@@ -115,6 +115,10 @@ class NativeThread {
 
 inline NativeThread& native_thread_of(ThreadState& thread) noexcept { return *static_cast<NativeThread*>(thread.sched); }
 
+// With seeded switches: returns when `thread`, which was woken or started, stands in line for the GIL, which the caller holds;
+// after a second in any case. Raises: nothing.
+void await_arrival(ThreadState& thread) noexcept;
+
 // Sets `reasons` in the thread's interrupt word and wakes it if it waits. Any thread, also a signal handler.
 void interrupt(ThreadState& thread, std::uint32_t reasons) noexcept;
 

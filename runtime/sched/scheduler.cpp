@@ -246,6 +246,7 @@ void Scheduler::make_ready(Task& task) noexcept {
   if (BATON_UNLIKELY(idle_)) {
     set_idle(false);
     owner_.wake();
+    if (owner_.state().shared.is_seeded) await_arrival(owner_.state());
   }
 }
 

@@ -204,6 +204,7 @@ int ThreadGroup::start(NativeThread& thread) noexcept {
   OsThread os_thread;
   const int refusal = os_thread.start(thread.state().name, kNativeStackBytes, &running_, thread_main, &thread);
   if (refusal == 0) os_thread.detach();
+  if (refusal == 0 && shared_.is_seeded) await_arrival(thread.state());
   return refusal;
 }
 

@@ -238,7 +238,7 @@ void Gil::acquire_slow(GilSlot* slot) noexcept {
   slot->wait_began_ns = now;
   slot->turn_left_ns = 0;
   refill_credit(slot, now, waiting_ + 2);
-  slot->returning = slot->credit_ns >= least_credit_ns();
+  slot->returning = is_timed_ && slot->credit_ns >= least_credit_ns();
   join_line(slot, slot->returning ? returning_ : ordinary_, false);
   std::int64_t deadline = arm(slot, holder, now);
   bool asked = slot == heir() && holder->asked;
@@ -335,6 +335,11 @@ bool Gil::switch_now(GilSlot* slot) noexcept {
   return true;
 }
 
+bool Gil::has_arrived(const GilSlot* slot) noexcept {
+  Locked locked(mutex_);
+  return slot->waiting || held_by(slot);
+}
+
 void Gil::end_hold(GilSlot* slot) noexcept {
   if (--slot->hold_depth > 0) return;
   Locked locked(mutex_);
@@ -400,7 +405,7 @@ void Gil::call_here(GilSlot* next) noexcept {
 std::int64_t Gil::arm(GilSlot* slot, GilSlot* holder, std::int64_t now_ns) noexcept {
   slot->armed_until_ns = kNoDeadline;
   slot->waits_returning = slot->returning;
-  if (slot != heir() || holder->asked) return kNoDeadline;
+  if (slot != heir() || holder->asked || !is_timed_) return kNoDeadline;
   std::int64_t due = due_ns(holder, slot);
   if (due <= now_ns) {
     ask(holder);
@@ -419,7 +424,7 @@ void Gil::ask(GilSlot* holder) noexcept {
 // `about_to_wait`. Null if all is well.
 GilSlot* Gil::late_timekeeper(const GilSlot* holder, const GilSlot* about_to_wait) const noexcept {
   GilSlot* next = heir();
-  if (next == nullptr || next == about_to_wait) return nullptr;
+  if (next == nullptr || next == about_to_wait || !is_timed_) return nullptr;
   std::int64_t tolerance = switch_interval_ns() / kReturningTurnsPerInterval;
   bool in_time = next->armed_until_ns != kNoDeadline && next->armed_until_ns <= due_ns(holder, next) + tolerance;
   return in_time ? nullptr : next;

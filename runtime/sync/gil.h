@@ -199,6 +199,12 @@ class Gil {
   // Sets it, clamped to [kShortestSwitchIntervalNs, kLongestSwitchIntervalNs].
   void set_switch_interval_ns(std::int64_t interval_ns) noexcept;
 
+  // Whether time decides: without it nobody asks for the lock and nobody goes first; it changes hands only where its holder
+  // gives it up, in the order of asking. Before other threads attach.
+  void set_timed(bool timed) noexcept { is_timed_ = timed; }
+  // Whether `slot` waits for the lock or holds it.
+  bool has_arrived(const GilSlot* slot) noexcept;
+
   // How long a thread whose turn is near looks for it before it sleeps; 0: never. Default: 20 us, or 0 on one processor.
   void set_spin_ns(std::int64_t spin_ns) noexcept { spin_ns_.store(spin_ns, std::memory_order_relaxed); }
 
@@ -286,6 +292,7 @@ class Gil {
   HolderHook holder_hook_ = nullptr;
   void* holder_context_ = nullptr;
   alignas(kCacheLineBytes) ShortMutex mutex_;  // guards everything below but the atomics
+  bool is_timed_ = true;
   int waiting_ = 0;
   Line returning_;  // goes first
   Line ordinary_;

@@ -76,6 +76,12 @@ struct SharedState final : RootVisitor {
   // A profile is being taken: told at a safepoint that was asked for it. Null: none. See stdlib/profile_sampler.cpp.
   void (*sample)(ThreadState& thread) noexcept = nullptr;
   void* sampler = nullptr;
+  // Switches between native threads by the number of instructions instead of by time; see vm/seeded_switches.h.
+  bool is_seeded = false;
+  std::int32_t instructions_left = 0;  // until the next switch
+  std::uint64_t seed_state = 0;
+  // Called by os.exit, which ends the process wherever it is called, before that. Set by the program.
+  void (*before_exit)(ThreadState& thread) = nullptr;
   std::string name;  // of the runtime, in reports
   void* host = nullptr;   // host's object
   void* sched = nullptr;  // sched's shared object

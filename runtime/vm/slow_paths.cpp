@@ -9,6 +9,7 @@
 #include "vm/debug_hooks.h"
 #include "vm/native.h"
 #include "vm/safepoint.h"
+#include "vm/seeded_switches.h"
 
 namespace baton::vm::slow {
 namespace {
@@ -466,6 +467,7 @@ void trace(ThreadState& thread, const Instruction* pc) {
   const bool open = (info.flags & kOpOpen) != 0;
   if (!open || co->top < frame->top) co->top = frame->top;
   keep_extra_arguments(co, pc);
+  if (thread.shared.is_seeded) count_seeded_instruction(thread);
   if ((co->hook_mask & kHookCall) && pc == frame->base[-1].closure()->prototype->code.items && !(frame->flags & kFrameFresh)) {
     frame->flags |= kFrameFresh;
     hook_call(thread, (frame->flags & kFrameTailCall) != 0);

@@ -23,6 +23,7 @@ int run(const Options& options, int argc, char* const* argv) {
   host::RuntimeOptions runtime_options;
   runtime_options.memory_limit = options.memory_limit;
   runtime_options.switch_interval_s = switch_interval(options);
+  runtime_options.sched_seed = options.sched_seed;
   runtime_options.ignore_environment = options.ignore_environment;
   runtime_options.open_libraries = stdlib::open_all;
   host::Runtime runtime(runtime_options);
@@ -33,8 +34,8 @@ int run(const Options& options, int argc, char* const* argv) {
     print_message(host::pending_report(runtime.main_thread()));
     status = Status::kError;
   }
+  (void)runtime.run(finish_gil_report, &program);
   runtime.close();
-  if (options.gil_stats) std::fputs(host::gil_report(runtime.shared()).c_str(), stderr);
   bool succeeded = status == Status::kOk && program.succeeded && runtime.uncollected_errors() == 0;
   return succeeded ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -33,6 +33,13 @@ bool parse_seconds(const char* text, double& seconds) {
   return end != text && *end == '\0' && std::isfinite(seconds) && seconds > 0;
 }
 
+bool parse_seed(const char* text, std::optional<std::uint64_t>& seed) {
+  char* end = nullptr;
+  errno = 0;
+  seed = std::strtoull(text, &end, 0);
+  return end != text && *end == '\0' && errno == 0 && *text != '-';
+}
+
 // The value of "--name=value", or null if `argument` is not that option.
 const char* value_of(std::string_view argument, std::string_view name) {
   if (!argument.starts_with(name) || argument.size() <= name.size() || argument[name.size()] != '=') return nullptr;
@@ -88,6 +95,9 @@ void parse_long_option(Options& options, const char* argument) {
   if (name == "--help") options.show_help = true;
   else if (name == "--version") options.show_version = options.exit_after_version = true;
   else if (name == "--gil-stats") options.gil_stats = true;
+  else if (name == "--gil-trace") options.gil_trace = "";
+  else if (const char* trace = value_of(name, "--gil-trace")) fine = *(options.gil_trace = trace)->c_str() != '\0';
+  else if (const char* seed = value_of(name, "--sched-seed")) fine = parse_seed(seed, options.sched_seed);
   else if (name == "--dump-bytecode") options.dump_bytecode = true;
   else if (name == "--check") options.check = true;
   else if (name == "--profile") options.profile = "profile.html";
@@ -185,7 +195,9 @@ std::string usage() {
          "  --check                compile the files, report mistakes, run nothing\n"
          "  --dump-bytecode        print the script's instructions instead of running it\n"
          "  --profile[=FILE]       write where time goes: .html, .svg, .json (speedscope)\n"
-         "  --gil-stats            print the GIL's figures at the end\n"
+         "  --gil-stats            print the GIL's figures and advice at the end\n"
+         "  --gil-trace[=FILE]     draw who held the GIL when: .json (Perfetto), .svg, .html, .txt\n"
+         "  --sched-seed=N         native threads switch by a seed, at any instruction\n"
          "  --max-memory=SIZE      limit of the heap in bytes, or with K, M, G\n"
          "  --max-time=SECONDS     stop the program after so much time\n"
          "  --switch-interval=S    how long a native thread keeps the GIL while others wait\n"

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,8 @@ struct Options {
   bool ignore_environment = false;
   bool warnings = false;
   bool gil_stats = false;
+  std::optional<std::string> gil_trace;  // --gil-trace: where to write it; empty: as text to standard error
+  std::optional<std::uint64_t> sched_seed;
   bool dump_bytecode = false;
   bool check = false;                   // --check: compile the files, run nothing
   std::string profile;                  // --profile: where to write it; empty: no profile

@@ -222,11 +222,30 @@ bool run_all(ThreadState& thread, Program& program) {
 
 }  // namespace
 
+namespace {
+
+Status start_gil_report(ThreadState& thread, const Options& options) {
+  if (!options.gil_stats && !options.gil_trace) return Status::kOk;
+  thread.shared.before_exit = [](ThreadState& running) { finish_gil_report(running, nullptr); };
+  vm::push(thread, Value::boolean(options.gil_stats));
+  vm::push(thread, options.gil_trace ? Value::of(string::make(thread.heap(), *options.gil_trace)) : Value());
+  return report(thread, call_tool(thread, "gil_report", "start", 2, 0));
+}
+
+}  // namespace
+
+void finish_gil_report(ThreadState& thread, void*) {
+  if (thread.shared.before_exit == nullptr) return;
+  thread.shared.before_exit = nullptr;
+  (void)report(thread, call_tool(thread, "gil_report", "finish", 0, 0));
+}
+
 void run_program(ThreadState& thread, void* context) {
   Program& program = *static_cast<Program*>(context);
   if (program.options.warnings) thread.shared.warnings_on = true;
   thread.heap().set_mode(CollectorMode::kGenerational);  // what scripts see as the old mode, as in `lua`
   if (program.options.time_limit_s > 0) start_time_limit(thread, program.options.time_limit_s);
+  if (start_gil_report(thread, program.options) != Status::kOk) return;
   program.succeeded = run_all(thread, program);
 }
 

@@ -25,6 +25,9 @@ void run_program(ThreadState& thread, void* program);
 // "baton: message" on standard error.
 void print_message(std::string_view message);
 
+// Ends what --gil-trace and --gil-stats began: writes and prints. The second call does nothing. Called inside Runtime::run.
+void finish_gil_report(ThreadState& thread, void* program);
+
 // Reports the error in thread.pending if `status` is one. Returns: status.
 Status report(ThreadState& thread, Status status);
 

@@ -24,6 +24,9 @@ constexpr Embedded kParts[] = {
     {"editor",
 #include "editor.inc"
     },
+    {"gil_report",
+#include "gil_report.inc"
+    },
     {"highlight",
 #include "highlight.inc"
     },
