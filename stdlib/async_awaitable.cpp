@@ -80,7 +80,14 @@ std::string spawned_at(const sched::Task& task) {
 }  // namespace
 
 Value take_error(NativeCall& call, const Awaited& awaited) {
-  if (awaited.task == nullptr) return awaited.future->outcome();
+  if (awaited.task == nullptr) {
+    const Value& story = awaited.future->handle()->user_values()[1];  // of an error from another process
+    if (story.is_string() && story.string()->length > 0) {
+      std::string text = std::string(story.string()->view()) + "\nawaited by:";
+      sched::current_task(call.thread()).remember_story(awaited.future->outcome(), std::move(text));
+    }
+    return awaited.future->outcome();
+  }
   const sched::Task& task = *awaited.task;
   Value error = task.root()->error;
   if (error.is_nil() && task.status() == ThreadStatus::kCancelled) {

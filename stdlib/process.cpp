@@ -15,12 +15,15 @@
 
 #include "all_modules.h"
 #include "host/blocking.h"
+#include "host/load.h"
 #include "loop/event_loop.h"
 #include "net_stream.h"
+#include "process_channel.h"
 #include "process_child.h"
 #include "process_library.h"
 #include "process_request.h"
 #include "sched/wait.h"
+#include "vm/call.h"
 #include "vm/native.h"
 #include "vm/operations.h"
 
@@ -28,6 +31,10 @@ extern char** environ;
 
 namespace baton::stdlib {
 namespace {
+
+constexpr std::string_view kPool =
+#include "process_pool.inc"
+    ;
 
 constexpr std::int64_t kGraceNs = 2'000'000'000;  // between asking a late child to end and killing it
 
@@ -288,8 +295,17 @@ const NativeInfo kFunctions[] = {
 }  // namespace
 
 Table* open_process(ThreadState& thread) {
-  Table* library = table::make(thread.heap(), 0, 8);
+  Table* library = table::make(thread.heap(), 0, 32);
   native::add_functions(thread, library, kFunctions);
+  vm::push(thread, Value::of(library));
+  Table* natives = table::make(thread.heap());
+  vm::push(thread, Value::of(natives));
+  native::add_functions(thread, natives, kWorkerNatives);
+  if (host::load(thread, kPool, "=process", "t") != Status::kOk) throw ScriptError(thread.pending);
+  vm::push(thread, Value::of(library));
+  vm::push(thread, Value::of(natives));
+  vm::call(thread, 2, 0);
+  thread.current->top -= 2;
   return library;
 }
 

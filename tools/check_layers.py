@@ -35,7 +35,7 @@ STDLIB = ["base", "host", "value", "vm"]
 # Script modules that need more than that; the name is the file's stem up to the first underscore.
 STDLIB_MORE = {
     "coroutine": ["sched", "sync"], "thread": ["sched", "sync"], "async": ["sched", "sync"], "gil": ["sched", "sync"],
-    "io": ["sched", "loop"], "os": ["sched", "loop"], "time": ["sched", "loop"], "process": ["sched", "loop"],
+    "io": ["sched", "loop"], "os": ["sched", "loop"], "time": ["sched", "loop"], "process": ["sched", "sync", "loop"],
     "net": ["sched", "sync", "loop"], "http": ["sched", "loop"], "fs": ["sched", "sync", "loop"], "signal": ["sched", "loop"],
     "profile": ["sched", "sync"],
 }

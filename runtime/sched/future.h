@@ -1,6 +1,7 @@
 // A future: an awaitable that somebody resolves or rejects by hand, once, from any native thread.
 //
-// Invariant: it lives in the block of its userdata; user value 0 is a list of its results (with field n) or its error.
+// Invariant: it lives in the block of its userdata; user value 0 is a list of its results (with field n) or its error,
+// user value 1 the story of an error that came from another process.
 // Owner: the collector. Threading: under the GIL.
 #pragma once
 

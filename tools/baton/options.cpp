@@ -7,6 +7,8 @@
 #include <cstring>
 #include <string_view>
 
+#include "stdlib/process_worker.h"
+
 namespace baton::program {
 namespace {
 
@@ -98,6 +100,7 @@ void parse_long_option(Options& options, const char* argument) {
   else if (name == "--gil-trace") options.gil_trace = "";
   else if (const char* trace = value_of(name, "--gil-trace")) fine = *(options.gil_trace = trace)->c_str() != '\0';
   else if (const char* seed = value_of(name, "--sched-seed")) fine = parse_seed(seed, options.sched_seed);
+  else if (name == stdlib::kWorkerOption) options.is_worker = true;
   else if (name == "--dump-bytecode") options.dump_bytecode = true;
   else if (name == "--check") options.check = true;
   else if (name == "--profile") options.profile = "profile.html";

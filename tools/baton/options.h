@@ -37,6 +37,7 @@ struct Options {
   std::optional<std::string> gil_trace;  // --gil-trace: where to write it; empty: as text to standard error
   std::optional<std::uint64_t> sched_seed;
   bool dump_bytecode = false;
+  bool is_worker = false;               // --process-worker: started by process.worker or process.pool
   bool check = false;                   // --check: compile the files, run nothing
   std::string profile;                  // --profile: where to write it; empty: no profile
   std::size_t memory_limit = SIZE_MAX;  // bytes

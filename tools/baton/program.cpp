@@ -10,6 +10,7 @@
 #include "host/version.h"
 #include "signals.h"
 #include "stdlib/package.h"
+#include "stdlib/process_worker.h"
 #include "tool_scripts.h"
 
 namespace baton::program {
@@ -246,7 +247,9 @@ void run_program(ThreadState& thread, void* context) {
   thread.heap().set_mode(CollectorMode::kGenerational);  // what scripts see as the old mode, as in `lua`
   if (program.options.time_limit_s > 0) start_time_limit(thread, program.options.time_limit_s);
   if (start_gil_report(thread, program.options) != Status::kOk) return;
-  program.succeeded = run_all(thread, program);
+  stdlib::set_worker_program(thread, "/proc/self/exe");
+  if (program.options.is_worker) stdlib::serve_worker(thread);
+  program.succeeded = program.options.is_worker || run_all(thread, program);
 }
 
 }  // namespace baton::program
