@@ -305,6 +305,10 @@ int async_loop(NativeCall& call) {
 const NativeInfo kFunctions[] = {
     {"checkpoint", "async.checkpoint()", "Lets all other tasks that are ready run first.", async_checkpoint},
     {"current", "async.current()", "The running Task; the Thread, in a native thread's body.", async_current},
+    {"debug", "async.debug{slow=0.1, on_slow=f}",
+     "A task that runs for longer than `slow` seconds without letting others run is reported: f(task, seconds, position) is "
+     "called in a task of its own; without f standard error tells. debug(false) ends it.",
+     async_debug},
     {"deadline", "async.deadline(at, f, ...)", "Like timeout, but until a time of time.monotonic().", async_deadline},
     {"future", "async.future()", "A Future, to be resolved or rejected once, from any native thread.", async_future},
     {"is_cancelled", "async.is_cancelled(e)", "Whether an error value tells of a cancellation.", async_is_cancelled},
@@ -323,6 +327,10 @@ const NativeInfo kFunctions[] = {
      "Calls f in the running task and returns its results, or nil, \"timeout\", \"ETIMEDOUT\" if it was not done in time: it "
      "is then cancelled at its next waiting point.",
      async_timeout},
+    {"trace", "async.trace([path])",
+     "Records what every task does: running, waiting for its turn, or for something. Closable; events() as those of gil.trace. "
+     "With a path (.json, .svg, .html, .txt) it is written there when it is closed.",
+     async_trace},
     {"try", "async.try(f, ...)", "Like pcall, but lets cancellations through.", async_try},
     {"wait_readable", "async.wait_readable(fd[, timeout])", "Waits until a descriptor can be read.", async_wait_readable},
     {"wait_writable", "async.wait_writable(fd[, timeout])", "Waits until a descriptor can be written.", async_wait_writable},

@@ -170,9 +170,31 @@ const char* status_of(const Awaited& awaited) {
 
 int awaitable_status(NativeCall& call) { return call.result_string(status_of(check_awaitable(call, 1))); }
 
-// The body of the task that on_done spawns.
+// What on_done waits for has ended: from this moment on its task keeps the program alive.
+class Arrival final : public sched::Waiter {
+ public:
+  explicit Arrival(sched::Waiter& waiter) noexcept : Waiter(pass_on), waiter_(waiter) {}
+
+ private:
+  static void pass_on(sched::Waiter& self) noexcept {
+    sched::Waiter& waiter = static_cast<Arrival&>(self).waiter_;
+    waiter.task().scheduler().keep(waiter.task());
+    waiter.make_ready();
+  }
+  sched::Waiter& waiter_;
+};
+
+// The body of the task that on_done spawns. What may never end keeps no program alive; the call of f does.
 int observe(NativeCall& call) {
-  (void)wait_for_end(call, check_awaitable(call, 1), kNoDeadline);
+  sched::Awaitable& awaited = check_awaitable(call, 1).state();
+  sched::before_wait(call.thread());
+  if (!awaited.has_ended()) {
+    sched::scheduler_of(call.thread()).make_daemon(sched::current_task(call.thread()));
+    sched::Waiter waiter(call.thread());
+    Arrival arrival(waiter);
+    awaited.waiters().push(arrival);
+    (void)sched::wait(call.thread(), waiter, kNoDeadline, "on_done");
+  }
   call.set_size(2);
   call.push(call.arg(2));
   call.push(call.arg(1));

@@ -69,6 +69,9 @@ void check_callable(NativeCall& call, int i);
 // Seconds to a deadline; argument i must be a number. Raises: misuse.
 std::int64_t deadline_argument(NativeCall& call, int i);
 
+// async.debug{...} and async.trace(...).
+int async_debug(NativeCall& call);
+int async_trace(NativeCall& call);
 // async.scope(...).
 int async_scope(NativeCall& call);
 // async.watch(list), the ground of gather, race, wait ...: see async_watch.cpp.

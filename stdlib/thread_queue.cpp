@@ -103,12 +103,9 @@ void grow_ring(NativeCall& call, Queue& queue) {
 // Stores argument 2, for which there is a place. Raises: kMemory, std::bad_alloc; then the queue is as before.
 void store(NativeCall& call, Queue& queue) {
   if (queue.has_priorities) {
-    if (queue.free_keys.empty()) {
-      queue.heap.reserve(queue.heap.size() + 1);
-      queue.free_keys.reserve(queue.heap.size() + 1);
-      queue.free_keys.push_back(++queue.capacity);
-    }
-    queue.heap.reserve(queue.heap.size() + 1);
+    if (queue.heap.size() == queue.heap.capacity()) queue.heap.reserve(queue.heap.size() * 2 + 8);
+    if (queue.free_keys.capacity() < queue.heap.capacity()) queue.free_keys.reserve(queue.heap.capacity());
+    if (queue.free_keys.empty()) queue.free_keys.push_back(++queue.capacity);
     const std::int64_t key = queue.free_keys.back();
     table::set_integer(call.heap(), values_of(call), key, call.arg(2));
     queue.free_keys.pop_back();

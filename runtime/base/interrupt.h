@@ -20,6 +20,7 @@ enum InterruptReason : std::uint32_t {
   kInterruptSignal = 1u << 4,     // a signal (SIGINT) waits for the main thread
   kInterruptLimit = 1u << 5,      // live data has grown into the reserve below the memory cap
   kInterruptProfile = 1u << 6,    // a profile wants to know where this thread is
+  kInterruptDump = 1u << 8,       // somebody wants to know what every task does
 };
 
 struct alignas(kCacheLineBytes) InterruptWord {

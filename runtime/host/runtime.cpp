@@ -124,8 +124,12 @@ Status Runtime::run(void (*body)(ThreadState& thread, void* context), void* cont
   return threads_->run_main(call_host_body, &request);
 }
 
-Status Runtime::wait_for_threads() {
-  return run([](ThreadState& thread, void*) { sched::group_of(thread.shared).wait_for_threads(); }, nullptr);
+Status Runtime::wait_for_threads(bool has_failed) {
+  return run([](ThreadState& thread, void* failed) {
+    sched::ThreadGroup& group = sched::group_of(thread.shared);
+    if (*static_cast<bool*>(failed)) group.cancel_tasks(sched::native_thread_of(thread));
+    group.wait_for_threads();
+  }, &has_failed);
 }
 
 void Runtime::close() {

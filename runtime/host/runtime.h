@@ -43,9 +43,10 @@ class Runtime {
   // Returns: kError if it raised; the error value is then in main_thread().pending until the next run.
   Status run(void (*body)(ThreadState& thread, void* context), void* context);
 
-  // The end of a program: waits for all native threads but daemons.
+  // The end of a program: waits for the main thread's tasks and all native threads but daemons. `has_failed`: the main chunk
+  // has, so its tasks are cancelled first.
   // Returns: kError if the wait was interrupted or cancelled; the error value is then in main_thread().pending.
-  Status wait_for_threads();
+  Status wait_for_threads(bool has_failed = false);
 
   // Stops daemons, closes what is still open on the root coroutine, runs all finalizers; nothing but the destructor may
   // follow. Prints errors of native threads that nobody has taken.

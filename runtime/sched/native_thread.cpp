@@ -130,6 +130,10 @@ void NativeThread::call_function() noexcept {
   Value error;
   root_task().begin();
   const ThreadStatus outcome = run_function(&error);
+  if (outcome == ThreadStatus::kFailed) {
+    state_.pending = error;  // a root
+    group_of(state_.shared).cancel_tasks(*this);
+  }
   wait_for_tasks();
   group_of(state_.shared).unwind_coroutines(state_);
   conclude(outcome, error);

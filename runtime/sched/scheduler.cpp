@@ -32,6 +32,7 @@
 #include "sched/deadlock.h"
 #include "sched/fibers.h"
 #include "sched/native_thread.h"
+#include "sched/observer.h"
 #include "sched/scope.h"
 #include "sched/thread_group.h"
 #include "sync/released.h"
@@ -182,6 +183,10 @@ void Scheduler::settle_with_owner(Task& task) noexcept {
 void Scheduler::retire(Task& task) noexcept {
   settle_with_owner(task);
   timers_.disarm(task.timer_);
+  if (BATON_UNLIKELY(is_observed_)) {
+    observe_stop(owner_.state(), task);
+    group_of(owner_.state().shared).observer().note(task, TaskChange::kEnded);
+  }
   task.state_ = TaskState::kEnded;
   *task.previous_ = task.next_;
   if (task.next_ != nullptr) task.next_->previous_ = task.previous_;
@@ -200,6 +205,12 @@ void Scheduler::make_daemon(Task& task) noexcept {
   task.is_daemon_ = true;
   ++daemon_count_;
   if (keeping_count() == 0) enders_.wake_all();
+}
+
+void Scheduler::keep(Task& task) noexcept {
+  if (!task.is_daemon_) return;
+  task.is_daemon_ = false;
+  --daemon_count_;
 }
 
 void Scheduler::stop_tasks(ThreadState& thread) noexcept {
@@ -236,9 +247,34 @@ void Scheduler::mark(Heap& heap) noexcept {
 
 // ---- the ready queue ----
 
+void Scheduler::set_observed(bool observed) noexcept {
+  is_observed_ = observed;
+  turn_from_ns_ = monotonic_ns();
+  if (!observed) return;
+  Observer& observer = group_of(owner_.state().shared).observer();
+  const auto note = [&](const Task& task) {
+    if (task.state_ == TaskState::kRunning) observer.note(task, TaskChange::kRuns);
+    else observer.note(task, task.state_ == TaskState::kParked ? TaskChange::kParked : TaskChange::kReady);
+  };
+  note(root_);
+  for_each_task(note);
+}
+
+// The task's turn begins.
+void Scheduler::observe_start(Task& task) noexcept {
+  turn_from_ns_ = monotonic_ns();
+  group_of(owner_.state().shared).observer().note(task, TaskChange::kRuns);
+}
+
+// Its turn ends.
+void Scheduler::observe_stop(ThreadState& thread, Task& task) noexcept {
+  group_of(thread.shared).observer().note_turn(thread, task, monotonic_ns() - turn_from_ns_);
+}
+
 void Scheduler::push_ready(Task& task) noexcept {
   task.state_ = TaskState::kReady;
   ready_.push_back(&task);
+  if (BATON_UNLIKELY(is_observed_)) group_of(owner_.state().shared).observer().note(task, TaskChange::kReady);
 }
 
 void Scheduler::make_ready(Task& task) noexcept {
@@ -320,6 +356,7 @@ Task* Scheduler::pick() noexcept {
 
 // Makes `task` the current one, whose fiber is about to continue.
 void Scheduler::enter(ThreadState& thread, Task& task) noexcept {
+  if (BATON_UNLIKELY(is_observed_)) observe_start(task);
   current_ = &task;
   task.state_ = TaskState::kRunning;
   Coroutine* co = task.leaf_;
@@ -334,9 +371,11 @@ void Scheduler::enter(ThreadState& thread, Task& task) noexcept {
 
 // Leaves the current task, which is parked or ready, until somebody switches back to it.
 void Scheduler::switch_away(ThreadState& thread, Task& task) {
+  if (BATON_UNLIKELY(is_observed_)) observe_stop(thread, task);
   Task* next = pick();
   if (next == nullptr && events() == nullptr) next = idle(thread, task.awaits_ != nullptr ? task.awaits_ : "idle");
   if (next == &task) {
+    if (BATON_UNLIKELY(is_observed_)) observe_start(task);
     task.state_ = TaskState::kRunning;
     return;
   }
@@ -410,6 +449,7 @@ void Scheduler::park(ThreadState& thread, std::int64_t deadline_ns, const char* 
   task.awaits_ = what;
   task.is_shielded_ = shielded;
   task.state_ = TaskState::kParked;
+  if (BATON_UNLIKELY(is_observed_)) group_of(thread.shared).observer().note(task, TaskChange::kParked);
   switch_away(thread, task);
   timers_.disarm(task.timer_);
   task.awaits_ = nullptr;
@@ -420,6 +460,10 @@ void Scheduler::park(ThreadState& thread, std::int64_t deadline_ns, const char* 
 void Scheduler::rotate(ThreadState& thread) {
   if (ready_.empty() && switches_left_ > 1 && cycle_clock() - served_at_ < kTurnCycles) {
     --switches_left_;
+    if (BATON_UNLIKELY(is_observed_)) {
+      observe_stop(thread, *current_);
+      turn_from_ns_ = monotonic_ns();
+    }
     return;
   }
   Task& task = *current_;
@@ -482,6 +526,7 @@ void Scheduler::take_posted() noexcept {
 
 void Scheduler::notice_interrupts(ThreadState& thread) noexcept {
   if (!thread.interrupt.any()) return;
+  if (thread.interrupt.take(kInterruptDump) != 0) dump_all_tasks(thread);
   if ((thread.interrupt.bits.load(std::memory_order_acquire) & kInterruptsOfRoot) == 0) return;
   if (root_.state_ == TaskState::kParked && !root_.is_shielded_) push_ready(root_);
 }

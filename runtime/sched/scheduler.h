@@ -69,6 +69,8 @@ class Scheduler {
   std::size_t keeping_count() const noexcept { return task_count_ - daemon_count_; }
   // The thread's end does not wait for `task`, which is one of this scheduler's and has not ended. Raises: nothing.
   void make_daemon(Task& task) noexcept;
+  // It does wait for it again; the task has not ended. Raises: nothing.
+  void keep(Task& task) noexcept;
   template <class Visit>
   void for_each_task(Visit visit) {
     for (Task* task = tasks_; task != nullptr;) {
@@ -98,6 +100,9 @@ class Scheduler {
   // Calls `function(context)` on the native thread's own stack, for libraries that may need more than a fiber has. It runs no
   // script code and reaches no safepoint; it may give the GIL up. Called by the current task. Raises: nothing.
   void call_natively(ThreadState& thread, void (*function)(void* context) noexcept, void* context) noexcept;
+
+  // Whether somebody looks on, who then is told of every change. Raises: nothing.
+  void set_observed(bool observed) noexcept;
 
   // Completion::post.
   void post(Completion& completion) noexcept;
@@ -137,6 +142,8 @@ class Scheduler {
   void retire(Task& task) noexcept;
   Departure leave(ThreadState& thread, FiberContext& self) noexcept;
 
+  void observe_start(Task& task) noexcept;
+  void observe_stop(ThreadState& thread, Task& task) noexcept;
   void make_ready(Task& task) noexcept;
   void push_ready(Task& task) noexcept;
   Task* pop_ready() noexcept;
@@ -169,6 +176,8 @@ class Scheduler {
   NativeRequest native_request_;  // what the native stack is to do before it goes back to the current task
   bool idle_ = false;
   bool is_stopping_ = false;
+  bool is_observed_ = false;
+  std::int64_t turn_from_ns_ = 0;  // while somebody looks on: when the current task's turn began
   std::atomic<EventSource*> events_{nullptr};
   std::atomic<Completion*> posted_{nullptr};
   TimerHeap timers_;

@@ -27,6 +27,7 @@
 #include <new>
 
 #include "sched/scope.h"
+#include "value/root.h"
 #include "value/userdata.h"
 #include "vm/call.h"
 #include "vm/native.h"
@@ -97,6 +98,7 @@ ThreadGroup::ThreadGroup(SharedState& shared, std::string_view name) : shared_(s
   shared.start_fiber = start_fiber;
   shared.switch_to = switch_coroutines;
   shared.drop_fiber = drop_fiber;
+  shared.dump_tasks = dump_all_tasks;
   shared.run_root_now = [](ThreadState& thread) { scheduler_of(thread).run_root_now(thread); };
   main_ = new NativeThread(shared, name, false);
   shared.main_thread = &main_->state();
@@ -125,6 +127,22 @@ void ThreadGroup::attach(NativeThread& thread) {
   thread.scheduler().adopt_root(state.root, next_task_id());
   threads_.push_back(&thread);
   shared_.threads.push_back(&state);
+  thread.scheduler().set_observed(observer_.looks_on());
+}
+
+void ThreadGroup::update_observation() noexcept {
+  for (NativeThread* thread : threads_) thread->scheduler().set_observed(observer_.looks_on());
+}
+
+void ThreadGroup::cancel_tasks(NativeThread& thread) noexcept {
+  ThreadState& state = thread.state();
+  if (thread.scheduler().task_count() == 0) return;
+  try {
+    const Value reason = Value::of(string::make(state.heap(), "its native thread's body has failed"));
+    const Root<Value> error(state.heap(), make_cancellation(state, reason, false));
+    thread.scheduler().for_each_task([&](Task& task) { task.cancel(error.value()); });
+  } catch (const ScriptError&) {  // no memory: they end as they like
+  }
 }
 
 void ThreadGroup::mark_roots(Heap& heap) {

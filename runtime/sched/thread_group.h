@@ -14,6 +14,7 @@
 
 #include "sched/fibers.h"
 #include "sched/native_thread.h"
+#include "sched/observer.h"
 #include "sync/os_thread.h"
 
 namespace baton::sched {
@@ -46,6 +47,11 @@ class ThreadGroup final : RootVisitor {
 
   // A number for a task, never used twice. Raises: nothing.
   std::uint64_t next_task_id() noexcept { return ++task_id_; }
+  // Who looks on; call `update_observation` after telling it what to look at. Raises: nothing.
+  Observer& observer() noexcept { return observer_; }
+  void update_observation() noexcept;
+  // The tasks of `thread`, whose body has failed, are cancelled. Called by its root. Raises: nothing.
+  void cancel_tasks(NativeThread& thread) noexcept;
   // The message handler of every body: it keeps the traceback of an error with the running task. Raises: kMemory.
   Value error_recorder(ThreadState& thread);
   // The message handler of calls that hand an error on: it keeps the traceback as the error's story. Raises: kMemory.
@@ -109,6 +115,7 @@ class ThreadGroup final : RootVisitor {
   std::uint32_t name_count_ = 0;
   std::uint64_t task_id_ = 0;
   std::string stall_;
+  Observer observer_;
   int idle_count_ = 0;
   int foreign_count_ = 0;
   int reported_errors_ = 0;

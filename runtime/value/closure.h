@@ -63,6 +63,7 @@ enum class Intrinsic : std::uint8_t {
   kMathFloor,
   kMathSqrt,
   kStringByte,
+  kFindMethod,  // an __index of objects: what stands in the table in upvalue 1 is found without a call
 };
 
 // What registration says about a native, once; immortal.

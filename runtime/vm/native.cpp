@@ -192,6 +192,10 @@ void* NativeCall::check_userdata(int i, const char* class_name) {
 void* NativeCall::test_userdata(int i, const char* class_name) noexcept {
   const Value v = arg(i);
   if (!v.is_userdata() || v.userdata()->metatable == nullptr) return nullptr;
+  const SharedState::KnownClass& known = shared().known_class(class_name);
+  if (BATON_LIKELY(known.name == class_name)) {
+    return known.metatable == v.userdata()->metatable ? v.userdata()->block() : nullptr;
+  }
   try {
     const Value wanted = native::get_field(thread_, shared().registry, class_name);
     return wanted.is_table() && wanted.table() == v.userdata()->metatable ? v.userdata()->block() : nullptr;
@@ -247,9 +251,17 @@ Value get_field(ThreadState& thread, Table* t, std::string_view name) {
 }
 
 Table* class_metatable(ThreadState& thread, const char* class_name, bool* created) {
+  SharedState::KnownClass& known = thread.shared.known_class(class_name);
+  if (BATON_LIKELY(known.name == class_name)) {
+    if (created != nullptr) *created = false;
+    return known.metatable;
+  }
   const Value existing = get_field(thread, thread.shared.registry, class_name);
   if (created != nullptr) *created = !existing.is_table();
-  if (existing.is_table()) return existing.table();
+  if (existing.is_table()) {
+    known = {class_name, existing.table()};
+    return existing.table();
+  }
   Table* metatable = table::make(thread.heap());
   set_field(thread, metatable, "__name", Value::of(string::make(thread.heap(), class_name)));
   set_field(thread, thread.shared.registry, class_name, Value::of(metatable));
@@ -267,7 +279,10 @@ Table* class_with_methods(ThreadState& thread, const char* class_name, const Nat
   for (const NativeInfo* one = metamethods; one != nullptr && one->name != nullptr; ++one) {
     const bool finds_methods = std::string_view(one->name) == "__index";
     const Value function = make(thread, one, finds_methods ? 1 : 0);
-    if (finds_methods) function.native()->upvalues()[0] = list;
+    if (finds_methods) {
+      function.native()->upvalues()[0] = list;
+      function.native()->intrinsic = Intrinsic::kFindMethod;
+    }
     set_field(thread, metatable, one->name, function);
   }
   return metatable;

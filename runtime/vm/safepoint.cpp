@@ -222,6 +222,10 @@ bool in_finalizer(const ThreadState& thread) noexcept {
 }
 
 void safepoint(ThreadState& thread, SafepointKind kind) {
+  if ((thread.interrupt.bits.load(std::memory_order_relaxed) & kInterruptDump) != 0) {
+    thread.interrupt.take(kInterruptDump);
+    if (thread.shared.dump_tasks != nullptr) thread.shared.dump_tasks(thread);
+  }
   if ((thread.interrupt.bits.load(std::memory_order_relaxed) & kInterruptProfile) != 0) {
     thread.interrupt.take(kInterruptProfile);
     if (thread.shared.sample != nullptr) thread.shared.sample(thread);

@@ -80,6 +80,9 @@ void SharedState::mark_roots(Heap& visited) {
   for (Table* t : type_metatables) {
     if (t != nullptr) visited.mark_value(Value::of(t));
   }
+  for (const KnownClass& known : known_classes) {
+    if (known.metatable != nullptr) visited.mark_value(Value::of(known.metatable));
+  }
   for (Coroutine* co = abandoned; co != nullptr; co = co->resumer) visited.mark_value(Value::of(co));
   for (ThreadState* thread : threads) {
     if (thread->root != nullptr) visited.mark_value(Value::of(thread->root));

@@ -64,6 +64,9 @@ struct SharedState final : RootVisitor {
   // A task met an interrupt that concerns the root: lets the root run now, if it can. Set by sched.
   void (*run_root_now)(ThreadState& thread) = nullptr;
 
+  // Somebody wants to know what every task does (kInterruptDump). Set by sched.
+  void (*dump_tasks)(ThreadState& thread) noexcept = nullptr;
+
   // warn(): receives pieces; default: stderr as lua does ("Lua warning: "). `to_continue`: more follow.
   void (*warn)(SharedState& shared, std::string_view piece, bool to_continue) = nullptr;
   bool warnings_on = false;
@@ -72,6 +75,17 @@ struct SharedState final : RootVisitor {
   Coroutine* abandoned = nullptr;
   // Unhandled error of a finalizer is reported through warn; see safepoint.h.
   bool finalizers_running = false;
+  // The metatables of native classes, by the address of the class's name; roots. Others are looked for in the registry.
+  struct KnownClass {
+    const char* name = nullptr;
+    Table* metatable = nullptr;
+  };
+  static constexpr std::size_t kKnownClasses = 64;
+  KnownClass known_classes[kKnownClasses];
+  KnownClass& known_class(const char* class_name) noexcept {
+    const auto address = reinterpret_cast<std::uintptr_t>(class_name);
+    return known_classes[(address ^ address >> 6) % kKnownClasses];
+  }
   std::size_t stress_pause = 0;  // stress build: safepoints to pass before the next full collection
   // A profile is being taken: told at a safepoint that was asked for it. Null: none. See stdlib/profile_sampler.cpp.
   void (*sample)(ThreadState& thread) noexcept = nullptr;

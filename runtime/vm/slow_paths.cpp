@@ -42,6 +42,13 @@ Next binary_metamethod(ThreadState& thread, Metamethod which, const Value& a, co
   return call_metamethod(thread, *function, a, b, nullptr);
 }
 
+// What an __index that is a class's own would find first.
+const Value* find_method(const Value& index, const Value& key) noexcept {
+  if (index.tag != Tag::kNative || index.native()->intrinsic != Intrinsic::kFindMethod) return &table::kAbsent;
+  const Value& methods = index.native()->upvalues()[0];
+  return methods.is_table() ? table::get(methods.table(), key) : &table::kAbsent;
+}
+
 }  // namespace
 
 Next get(ThreadState& thread, int destination, const Value& object, const Value& key) {
@@ -63,7 +70,12 @@ Next get(ThreadState& thread, int destination, const Value& object, const Value&
       method = &metamethod(thread.shared, *at, Metamethod::kIndex);
       if (method->is_nil()) return fail(thread, error::type(thread, *at, "index"));
     }
-    if (method->is_function()) return call_metamethod(thread, *method, *at, key, nullptr);
+    if (method->is_function()) {
+      const Value* found = find_method(*method, key);
+      if (found->is_nil()) return call_metamethod(thread, *method, *at, key, nullptr);
+      thread.current->frame->base[destination] = *found;
+      return Next::kContinue;
+    }
     holder = *method;
     at = &holder;
   }

@@ -8,6 +8,7 @@
 #include "host/version.h"
 #include "options.h"
 #include "program.h"
+#include "signals.h"
 #include "stdlib/all_modules.h"
 
 namespace baton::program {
@@ -28,13 +29,17 @@ int run(const Options& options, int argc, char* const* argv) {
   runtime_options.open_libraries = stdlib::open_all;
   host::Runtime runtime(runtime_options);
   Program program{options, argc, argv};
+  answer_dump_requests(runtime.main_thread());
   Status status = runtime.run(run_program, &program);
   if (status != Status::kOk) print_message(host::pending_report(runtime.main_thread()));
-  if (runtime.wait_for_threads() != Status::kOk) {
+  const bool has_failed = status != Status::kOk || !program.succeeded;
+  if (runtime.wait_for_threads(has_failed) != Status::kOk) {
     print_message(host::pending_report(runtime.main_thread()));
     status = Status::kError;
+    if (!has_failed) (void)runtime.wait_for_threads(true);  // its tasks may close what they hold
   }
   (void)runtime.run(finish_gil_report, &program);
+  ignore_dump_requests();
   runtime.close();
   bool succeeded = status == Status::kOk && program.succeeded && runtime.uncollected_errors() == 0;
   return succeeded ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -16,6 +16,7 @@ namespace {
 // What the handlers reach. A signal belongs to the process, so this is the one place where a global is right.
 std::atomic<ThreadState*> interrupted_thread{nullptr};
 std::atomic<ThreadState*> limited_thread{nullptr};
+std::atomic<ThreadState*> dumped_thread{nullptr};
 std::atomic<int> alarms{0};
 
 constexpr suseconds_t kAlarmIntervalUs = 100'000;
@@ -34,6 +35,11 @@ extern "C" void on_time_limit(int) {
     _exit(EXIT_FAILURE);
   }
   if (ThreadState* thread = limited_thread.load(std::memory_order_relaxed)) host::interrupt(*thread, kInterruptCancel);
+}
+
+// What every task does, to standard error; the program goes on.
+extern "C" void on_dump_request(int) {
+  if (ThreadState* thread = dumped_thread.load(std::memory_order_relaxed)) host::interrupt(*thread, kInterruptDump);
 }
 
 void install(int signal_number, void (*handler)(int)) {
@@ -55,6 +61,13 @@ InterruptGuard::~InterruptGuard() {
   install(SIGINT, SIG_DFL);
   interrupted_thread.store(nullptr, std::memory_order_relaxed);
 }
+
+void answer_dump_requests(ThreadState& main_thread) {
+  dumped_thread.store(&main_thread, std::memory_order_relaxed);
+  install(SIGQUIT, on_dump_request);
+}
+
+void ignore_dump_requests() { dumped_thread.store(nullptr, std::memory_order_relaxed); }
 
 void start_time_limit(ThreadState& main_thread, double seconds) {
   main_thread.cancel_reason = Value::of(string::make(main_thread.heap(), "time limit exceeded"));

@@ -1,4 +1,4 @@
-// Interrupting the program from outside: SIGINT, and the limit of --max-time.
+// What is asked of the program from outside: SIGINT, SIGQUIT, and the limit of --max-time.
 //
 // Invariant: handlers do nothing but interrupt the main thread (a bit in its word, the end of its wait); the second SIGINT
 // finds the system's default action and ends the process. The library underneath installs no handlers: these belong to the
@@ -18,6 +18,11 @@ class InterruptGuard {
   InterruptGuard(const InterruptGuard&) = delete;
   InterruptGuard& operator=(const InterruptGuard&) = delete;
 };
+
+// From now on SIGQUIT makes the main thread tell on standard error what every task does. The program goes on.
+void answer_dump_requests(ThreadState& main_thread);
+// The main thread is about to go; later requests do nothing. Raises: nothing.
+void ignore_dump_requests();
 
 // After `seconds` of wall time "time limit exceeded" is raised in the main task, again every 100 ms; a second later the process
 // ends. Called inside Runtime::run. Raises: kMemory.
