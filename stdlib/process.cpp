@@ -269,6 +269,8 @@ const NativeInfo kFunctions[] = {
     {"on", "process.on(signal, f)",
      "Calls f(signal) in a task whenever the signal comes (\"SIGTERM\", \"SIGHUP\" ...); nil: as it was before.", process_on},
     {"pid", "process.pid()", "The number of this process.", process_pid},
+    {"queue", "process.queue([max])",
+     "A queue that may be sent to other processes: put, try_put, get, try_get, iter, close, #queue, max.", process_queue},
     {"run", "process.run{\"command\", \"argument\", ..., stdin=, timeout=, cwd=, env=, check=, stdout=, stderr=}",
      "Runs a program to its end and returns {ok, code, signal, stdout, stderr}. No shell is involved. stdin: the text it "
      "reads, {file=path}, an open file or stream, or false for nothing (default: our standard input); env: variables to set, or "
@@ -277,6 +279,9 @@ const NativeInfo kFunctions[] = {
      "nil, \"timeout\", \"ETIMEDOUT\" and the result so far if it was ended after timeout seconds. check=true raises whenever "
      "it does not end with exit code 0.",
      process_run},
+    {"shared", "process.shared(bytes)",
+     "Memory that may be sent to other processes without being copied: cells of 64 bits with get, set, add; read and write of bytes.",
+     process_shared},
     {"shell", "process.shell(command [, options])",
      "Runs a command line by /bin/sh; options and results as process.run.", process_shell},
     {"spawn", "process.spawn{\"command\", \"argument\", ..., stdin=, cwd=, env=, stdout=, stderr=}",
@@ -297,6 +302,7 @@ const NativeInfo kFunctions[] = {
 Table* open_process(ThreadState& thread) {
   Table* library = table::make(thread.heap(), 0, 32);
   native::add_functions(thread, library, kFunctions);
+  register_travellers(thread);
   vm::push(thread, Value::of(library));
   Table* natives = table::make(thread.heap());
   vm::push(thread, Value::of(natives));

@@ -120,6 +120,7 @@ extern const NativeInfo kWorkerNatives[];
 // process.queue and process.shared.
 int process_queue(NativeCall& call);
 int process_shared(NativeCall& call);
+void register_queue(ThreadState& thread);
 // Prepares classes that may arrive from other processes. Raises: kMemory.
 void register_travellers(ThreadState& thread);
 
