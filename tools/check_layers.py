@@ -40,7 +40,7 @@ STDLIB_MORE = {
     "profile": ["sched", "sync"],
 }
 TOOLS = ["base", "host", "stdlib"]
-TOOLS_MORE = {"disassemble": ["compiler", "syntax", "value", "bytecode"], "fuzz": ["compiler", "syntax", "value", "bytecode"]}
+TOOLS_MORE = {"terminal": ["sync"], "disassemble": ["compiler", "syntax", "value", "bytecode"], "fuzz": ["compiler", "syntax", "value", "bytecode"]}
 
 # (pattern of an outside include, folders where it is at home)
 OUTSIDE = [

@@ -185,10 +185,11 @@ void print_version() {
   std::fflush(stdout);
 }
 
-// The prompt: lines are edited on a terminal, else read as they come.
-void converse(ThreadState& thread) {
+// The prompt: lines are edited on a terminal, else read as they come; `kind` tells who asks.
+void converse(ThreadState& thread, const char* kind) {
+  vm::push(thread, Value::of(string::make(thread.heap(), kind)));
   const Root<Value> handler(thread.heap(), make_report_handler(thread));
-  if (report(thread, call_tool(thread, "prompt", "main", 0, 1, handler.value())) != Status::kOk) return;
+  if (report(thread, call_tool(thread, "prompt", "main", 1, 1, handler.value())) != Status::kOk) return;
   if (!(--thread.current->top)->is_truthy()) run_interactive(thread);
 }
 
@@ -197,7 +198,7 @@ bool run_without_script(ThreadState& thread, const Options& options) {
   if (options.interactive || !options.actions.empty() || options.show_version) return true;
   if (isatty(STDIN_FILENO) == 0) return run_chunk(thread, host::load_file(thread, nullptr, "bt")) == Status::kOk;
   print_version();
-  converse(thread);
+  converse(thread, "");
   return true;
 }
 
@@ -210,14 +211,14 @@ bool run_all(ThreadState& thread, Program& program) {
   if (!options.ignore_environment && run_init(thread) != Status::kOk) return false;
   if (run_actions(thread, options) != Status::kOk) return false;
   if (options.command == Command::kRepl) {
-    print_version();
-    converse(thread);
+    if (isatty(STDIN_FILENO) != 0) print_version();
+    converse(thread, "repl");
     return true;
   }
   if (options.command != Command::kNone) return run_command(thread, program);
   bool fine = options.script < program.argc ? with_profile(thread, program, run_script) == Status::kOk
                                             : run_without_script(thread, options);
-  if (options.interactive && fine) converse(thread);
+  if (options.interactive && fine) converse(thread, "");
   return fine;
 }
 

@@ -82,6 +82,12 @@ int shell_disassemble(NativeCall& call) {
   return call.result_string(host::disassemble(f.closure()));
 }
 
+// keep_interrupts(yes): SIGINT ends statements, however many come, and never the program.
+int shell_keep_interrupts(NativeCall& call) {
+  keep_interrupts(call.truthy(1));
+  return 0;
+}
+
 int shell_flush(NativeCall&) {
   std::fflush(stdout);
   std::fflush(stderr);
@@ -93,6 +99,7 @@ const NativeInfo kShell[] = {
     {"disassemble", "disassemble(f)", "The instructions of a function.", shell_disassemble},
     {"explain", "explain(message)", "A message of the compiler with excerpt and hints.", shell_explain},
     {"flush", "flush()", "Writes what is buffered.", shell_flush},
+    {"keep_interrupts", "keep_interrupts(yes)", "Whether SIGINT never ends the program.", shell_keep_interrupts},
     {"load", "load(text, name)", "A function, or nil and a message.", shell_load},
     {"remember", "remember(name, text)", "Keeps a text for messages.", shell_remember},
     {"run", "run(f, ...)", "Runs a function, interruptible.", shell_run},

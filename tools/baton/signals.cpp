@@ -18,12 +18,13 @@ std::atomic<ThreadState*> interrupted_thread{nullptr};
 std::atomic<ThreadState*> limited_thread{nullptr};
 std::atomic<ThreadState*> dumped_thread{nullptr};
 std::atomic<int> alarms{0};
+std::atomic<bool> keeps_interrupts{false};
 
 constexpr suseconds_t kAlarmIntervalUs = 100'000;
 constexpr int kAlarmsOfGrace = 10;
 
 extern "C" void on_interrupt(int signal_number) {
-  std::signal(signal_number, SIG_DFL);
+  if (!keeps_interrupts.load(std::memory_order_relaxed)) std::signal(signal_number, SIG_DFL);
   if (ThreadState* thread = interrupted_thread.load(std::memory_order_relaxed)) host::interrupt(*thread, kInterruptSignal);
 }
 
@@ -58,7 +59,7 @@ InterruptGuard::InterruptGuard(ThreadState& main_thread) {
 }
 
 InterruptGuard::~InterruptGuard() {
-  install(SIGINT, SIG_DFL);
+  if (!keeps_interrupts.load(std::memory_order_relaxed)) install(SIGINT, SIG_DFL);
   interrupted_thread.store(nullptr, std::memory_order_relaxed);
 }
 
@@ -68,6 +69,12 @@ void answer_dump_requests(ThreadState& main_thread) {
 }
 
 void ignore_dump_requests() { dumped_thread.store(nullptr, std::memory_order_relaxed); }
+
+
+void keep_interrupts(bool keep) {
+  keeps_interrupts.store(keep, std::memory_order_relaxed);
+  install(SIGINT, keep ? on_interrupt : SIG_DFL);
+}
 
 void start_time_limit(ThreadState& main_thread, double seconds) {
   main_thread.cancel_reason = Value::of(string::make(main_thread.heap(), "time limit exceeded"));

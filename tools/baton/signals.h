@@ -24,6 +24,9 @@ void answer_dump_requests(ThreadState& main_thread);
 // The main thread is about to go; later requests do nothing. Raises: nothing.
 void ignore_dump_requests();
 
+// From now on SIGINT never ends the program: it ends what an InterruptGuard protects, else nothing. For the prompt.
+void keep_interrupts(bool keep);
+
 // After `seconds` of wall time "time limit exceeded" is raised in the main task, again every 100 ms; a second later the process
 // ends. Called inside Runtime::run. Raises: kMemory.
 void start_time_limit(ThreadState& main_thread, double seconds);

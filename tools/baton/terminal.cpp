@@ -19,6 +19,7 @@
 #include <cstring>
 #include <string>
 
+#include "terminal_screen.h"
 #include "tool_scripts.h"
 
 namespace baton::program {
@@ -35,6 +36,7 @@ struct TerminalState {
 TerminalState state;
 
 void restore() {
+  screen::end();
   if (!state.is_raw) return;
   tcsetattr(STDIN_FILENO, TCSADRAIN, &state.found);
   state.is_raw = false;
@@ -90,7 +92,7 @@ int terminal_is_terminal(NativeCall& call) {
 
 int terminal_size(NativeCall& call) {
   winsize size = {};
-  const bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && size.ws_row > 0;
+  const bool known = ioctl(screen::descriptor(), TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && size.ws_row > 0;
   call.push(Value::from(std::int64_t{known ? size.ws_col : 80}));
   call.push(Value::from(std::int64_t{known ? size.ws_row : 24}));
   return 2;
@@ -123,6 +125,7 @@ int terminal_raw(NativeCall& call) {
   raw.c_cc[VTIME] = 0;
   if (tcsetattr(STDIN_FILENO, TCSADRAIN, &raw) != 0) return call.result(Value());
   state.is_raw = true;
+  screen::begin();
   if (!state.will_restore) state.will_restore = std::atexit(restore) == 0;
   return call.result(Value::from(std::int64_t{state.events}));
 }
@@ -150,20 +153,13 @@ int terminal_read(NativeCall& call) {
 
 // write(text): to the terminal at once.
 int terminal_write(NativeCall& call) {
-  const std::string text(call.check_text(1));
-  std::fflush(stdout);
-  std::size_t done = 0;
-  while (done < text.size()) {
-    const ssize_t count = write(STDOUT_FILENO, text.data() + done, text.size() - done);
-    if (count > 0) {
-      done += static_cast<std::size_t>(count);
-    } else if (errno == EAGAIN) {
-      pollfd room = {STDOUT_FILENO, POLLOUT, 0};
-      poll(&room, 1, 100);
-    } else if (errno != EINTR) {
-      break;
-    }
-  }
+  screen::write(call.check_text(1));
+  return 0;
+}
+
+// draw(text, erase, again): writes text; what others print meanwhile comes between erase and again.
+int terminal_draw(NativeCall& call) {
+  screen::draw(call.check_text(1), std::string(call.check_text(2)), std::string(call.check_text(3)));
   return 0;
 }
 
@@ -185,6 +181,7 @@ int terminal_width(NativeCall& call) {
 
 const NativeInfo kTerminal[] = {
     {"cooked", "cooked()", "The terminal as it was found.", terminal_cooked},
+    {"draw", "draw(text, erase, again)", "Draws the edited line.", terminal_draw},
     {"error_colours", "error_colours()", "Sequences for reports on standard error.", terminal_error_colours},
     {"has_colours", "has_colours()", "Whether standard output may be coloured.", terminal_has_colours},
     {"is_terminal", "is_terminal()", "Whether lines can be edited.", terminal_is_terminal},
