@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 
-PATIENCE_S = 8  # for the screen to show what is expected; nothing depends on how long it takes
+PATIENCE_S = 60  # for the screen to show what is expected; nothing depends on how long it takes
 
 
 class Terminal:
@@ -230,10 +230,10 @@ def pasting(t):
 @test
 def resizing(t):
     t.type("'" + "0123456789" * 9 + "'")
-    t.expect("\n89'")
+    t.expect("0123456\n7890123456789'")
     t.resize(40, 24)
     t.type("x")
-    t.expect("01234567890123456789'x")
+    t.expect("\n7890123456789'x")
     t.resize(100, 30)
     t.key("BSpace")
     t.key("Enter")
@@ -267,10 +267,7 @@ def commands(t):
 def colours(t):
     t.type("local x = 'text' -- note")
     shown = t.expect("note", colours=True)
-    assert "\033[1m\033[35mlocal" in shown or "\033[1;35mlocal" in shown, repr(shown)
-
-
-colours.raw = True
+    assert "\033[35mlocal" in shown and "\033[32m'text'" in shown, repr(shown)
 
 
 @test
