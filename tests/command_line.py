@@ -106,6 +106,73 @@ case("a script that breaks the libraries gets a report", ["-e", "string.gsub, st
      err="PROGRAM: (command line):3: attempt to index a nil value (local 't')\n", status=1, only=BATON)
 case("a sub-command wins over a file", ["test"], None, err=None, status=1, files={"test": "print('the file')\n", "x_test.script": "it('fails', function() error('x') end)"}, only=BATON)
 
+STACK_TEST = """describe("stack", function()
+  local stack
+  before_each(function() stack = {1, 2} end)
+  it("pops", function() expect(table.remove(stack)):to_be(2) end)
+  it("is fresh for each test", function() expect(#stack):to_be(2) end)
+  it("waits", function() require("async").sleep(0.01) assert.same({1, 2}, stack) end)
+end)
+"""
+FAILING_TEST = """it("compares", function() expect({a = 1, b = {2, 3}}):to_equal({a = 1, b = {2, 4}}) end)
+it("has an error", function() local t; t.x = 1 end)
+pending("not yet")
+"""
+case("tests that pass", ["test"], None, files={"sub/stack_test.script": STACK_TEST}, only=BATON)
+case("tests that pass have status 0, one by one", ["test", "--verbose", "--jobs=1", "stack_test.script"], None, files={"stack_test.script": STACK_TEST}, only=BATON)
+case("one test that fails has status 1", ["test"], None, status=1, files={"a_test.script": STACK_TEST, "b_test.lua": FAILING_TEST}, only=BATON)
+case("a test file that ends its process fails", ["test"], None, status=1, files={"a_test.script": "it('a', function() end) os.exit(0)"}, only=BATON)
+case("a test file that does not compile fails", ["test"], None, status=1, files={"a_test.script": "x = = 1"}, only=BATON)
+case("a filter leaves tests out", ["test", "--filter=pops", "--list"], "a_test.script: stack > pops\n", files={"a_test.script": STACK_TEST}, only=BATON)
+case("a folder without tests is told", ["test"], err="baton test: no *_test.script files here\n", status=1, only=BATON)
+case("an unknown option of test", ["test", "--fliter=x"], err="baton test: unrecognized option '--fliter=x'\nusage: baton test", status=1, only=BATON)
+case("a file called like a sub-command runs with its path", ["./test"], "the file\n", files={"test": "print('the file')\n"}, only=BATON)
+case("a difference is shown by lines and by its place", ["test", "b_test.script"], """FAIL b_test.script (3)
+  FAIL compares
+  FAIL has an error
+  todo not yet
+
+FAIL b_test.script: compares
+  b_test.script:1: expected (-) and got (+):
+  - {a = 1, b = {2, 4}}
+  + {a = 1, b = {2, 3}}
+  first difference at .b[2]: 4 and 3
+
+FAIL b_test.script: has an error
+  b_test.script:2: attempt to index a nil value (local 't')
+   2 | it("has an error", function() local t; t.x = 1 end)
+     |                                        ^
+  stack traceback:
+  \tb_test.script:2: in function <b_test.script:2>
+
+FAILED 0 passed, 2 failed, 1 pending, 1 files, SECONDS
+""", status=1, files={"b_test.script": FAILING_TEST}, only=BATON)
+case("init writes a project that its own test passes", ["-e", "os.exit(os.execute(arg[0] .. ' init p && cd p && ' .. arg[0] .. ' test && ' .. arg[0] .. ' --check main.script'))"],
+     None, only=BATON)
+case("init changes nothing that is there", ["init"], "written  .luarc.json\nkept     .luacheckrc\nwritten  stylua.toml\nwritten  main.script\nwritten  main_test.script\n", files={".luacheckrc": "-- mine"}, only=BATON)
+case("bench compares the ways to call a function", ["bench", "b.script", "--times=4", "--rounds=1"], None, files={"b.script": "return function() local s = 0 for i = 1, 10000 do s = s + i end return s end"}, only=BATON)
+case("bench of a file without a function", ["bench", "b.script"], err="baton bench: b.script: returns no function\n", status=1, files={"b.script": "print()"}, out=None, only=BATON)
+case("the prompt without a terminal", ["repl"], "2\n4\n{1, {2}}\n10\n", given="1 + 1\n_ * 2\n{1, {2}}\nfor i = 10, 10 do\nprint(i)\nend\n", only=BATON)
+case("values at the prompt", ["repl"], '{self = <the table itself, again>}\n{{{{...}}}}\n"a\\nb"\nnil\n{1, 2, x = 1}\n', given="t = {} t.self = t\nt\n{{{{1}}}}\n'a\\nb'\nnil\n{x = 1, 1, 2}\n", only=BATON)
+case("an error at the prompt", ["repl"], "5\n", err="stdin:1: attempt to call a nil value (global 'prnt')\n 1 | prnt()\n   | ^~~~\n   = did you mean 'print'?\n", given="prnt()\n5\n", only=BATON, whole=True)
+case("a profile of a script", ["--profile=p.json", "s.script"], err="profile: ", files={"s.script": "local s = 0 for i = 1, 1e6 do s = s + i end"}, only=BATON)
+case("a profile of a script that exits", ["--profile=p.svg", "s.script"], err="profile: ", status=3, files={"s.script": "os.exit(3)"}, only=BATON)
+case("a profile that cannot be written", ["--profile=no/such/p.svg", "s.script"], err="PROGRAM: ENOENT: no such file or directory: no/such/p.svg\n", status=1, files={"s.script": "os.exit(3)"}, only=BATON)
+
+
+def documented(program):
+    """Every option of --help stands in the manual page and in the completions of all shells. Returns: what is missing."""
+    folder = pathlib.Path(__file__).resolve().parent.parent / "tools" / "baton"
+    text = subprocess.run([program, "--help"], capture_output=True, text=True, timeout=60).stdout
+    lines = text.split("\n")
+    problems = [f"--help has {len(lines) - 1} lines"] if len(lines) - 1 > 24 else []
+    problems += [f"--help: a line of {len(line)} columns" for line in lines if len(line) > 80]
+    for name in re.findall(r"--[a-z][a-z-]+", text):
+        for file, form in (("baton.1", name.replace("-", "\\-")), ("completions/baton.bash", name), ("completions/_baton", name), ("completions/baton.fish", "-l " + name[2:])):
+            if form not in (folder / file).read_text():
+                problems.append(f"{file} does not name {name}")
+    return problems
+
 
 def run(item, program):
     with tempfile.TemporaryDirectory() as folder:
@@ -122,6 +189,7 @@ def run(item, program):
     problems = []
     if done.returncode != item["status"]:
         problems.append(f"exit status {done.returncode}, expected {item['status']}")
+    out = re.sub(r"\d+\.\d\d s$", "SECONDS", out, flags=re.MULTILINE)
     if item["out"] is not None and out != item["out"]:
         problems.append(f"printed {out!r}, expected {item['out']!r}")
     expected = (item["err"] or "").replace("PROGRAM", os.path.basename(program))
@@ -141,7 +209,10 @@ def main():
     parser.add_argument("--oracle", metavar="LUA")
     options = parser.parse_args()
     program = options.oracle or os.path.abspath(options.interpreter)
-    failed = skipped = passed = 0
+    problems = [] if options.oracle else documented(program)
+    failed, passed, skipped = len(problems), 0, 0
+    for problem in problems:
+        print(problem)
     for item in CASES:
         if options.oracle and item["only"]:
             skipped += 1

@@ -26,7 +26,10 @@ std::string details_of(ThreadState& thread, std::string_view function, std::stri
   return details;
 }
 
+constexpr const char* kErrorKey = "baton.program.error";
+
 int report_error(NativeCall& call) {
+  native::set_field(call.thread(), call.shared().registry, kErrorKey, call.arg(1));
   const host::ErrorText text = host::describe_error(call);
   if (!text.has_trace) return call.result_string(text.message);
   const std::string details = details_of(call.thread(), "runtime", text.message);
@@ -39,6 +42,8 @@ constexpr NativeInfo kReportError = {"report_error", "report_error(error)", "Mes
 }  // namespace
 
 Value make_report_handler(ThreadState& thread) { return native::make(thread, &kReportError); }
+
+Value last_error(ThreadState& thread) { return native::get_field(thread, thread.shared.registry, kErrorKey); }
 
 void explain_syntax_error(ThreadState& thread) {
   if (!thread.pending.is_string()) return;

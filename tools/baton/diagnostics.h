@@ -15,6 +15,9 @@ namespace baton::program {
 // The message handler that makes such a report. Raises: kMemory.
 Value make_report_handler(ThreadState& thread);
 
+// The error itself that was reported last. Raises: kMemory.
+Value last_error(ThreadState& thread);
+
 // thread.pending is the message of a text that did not compile: adds the excerpt and hints to it. Raises: nothing but kMemory.
 void explain_syntax_error(ThreadState& thread);
 

@@ -199,17 +199,17 @@ std::string usage() {
          "  --dump-bytecode        print the script's instructions instead of running it\n"
          "  --profile[=FILE]       write where time goes: .html, .svg, .json (speedscope)\n"
          "  --gil-stats            print the GIL's figures and advice at the end\n"
-         "  --gil-trace[=FILE]     draw who held the GIL when: .json (Perfetto), .svg, .html, .txt\n"
+         "  --gil-trace[=FILE]     draw who held the GIL when: .json, .svg, .html, .txt\n"
          "  --sched-seed=N         native threads switch by a seed, at any instruction\n"
          "  --max-memory=SIZE      limit of the heap in bytes, or with K, M, G\n"
          "  --max-time=SECONDS     stop the program after so much time\n"
-         "  --switch-interval=S    how long a native thread keeps the GIL while others wait\n"
+         "  --switch-interval=S    how long a thread keeps the GIL while others wait\n"
          "sub-commands (their names win over files: run those as ./test)\n"
          "  repl      the prompt; also without a script on a terminal. '.help' explains it\n"
          "  test      run *_test.script files: describe, it, expect; 'baton test --help'\n"
          "  bench     a file's function in sequence, threads, tasks and processes\n"
          "  init      write editor, linter and formatter configuration into a folder\n"
-         "environment: BATON_PATH, BATON_INIT, BATON_SWITCH_INTERVAL, NO_COLOR; see baton(1)\n";
+         "environment: BATON_PATH, BATON_INIT, BATON_SWITCH_INTERVAL, NO_COLOR: baton(1)\n";
 }
 
 }  // namespace baton::program

@@ -7,12 +7,13 @@
 #include "host/version.h"
 #include "program.h"
 #include "signals.h"
+#include "stdlib/package.h"
 #include "tool_scripts.h"
 
 namespace baton::program {
 namespace {
 
-// run(f, ...): true and f's results, or false and the report of its error. SIGINT raises "interrupted!" in f.
+// run(f, ...): true and f's results, or false, the report of its error and the error. SIGINT raises "interrupted!" in f.
 int shell_run(NativeCall& call) {
   call.check_any(1);
   int results = 0;
@@ -29,7 +30,14 @@ int shell_run(NativeCall& call) {
   const std::string report = host::pending_report(call.thread());
   call.push(Value::boolean(false));
   call.push_string(report);
-  return 2;
+  call.push(last_error(call.thread()));
+  return 3;
+}
+
+// add_folder(path): modules are looked for there first.
+int shell_add_folder(NativeCall& call) {
+  stdlib::add_module_folder(call.thread(), std::string(call.check_text(1)));
+  return 0;
 }
 
 // load(text, name): a function, or nil, its message, and the message with excerpt and hints.
@@ -96,6 +104,7 @@ int shell_flush(NativeCall&) {
 
 const NativeInfo kShell[] = {
     {"about", "about(f)", "Usage and text of a native.", shell_about},
+    {"add_folder", "add_folder(path)", "Modules are looked for there first.", shell_add_folder},
     {"disassemble", "disassemble(f)", "The instructions of a function.", shell_disassemble},
     {"explain", "explain(message)", "A message of the compiler with excerpt and hints.", shell_explain},
     {"flush", "flush()", "Writes what is buffered.", shell_flush},
