@@ -1,14 +1,20 @@
 #include <catch2/catch.hpp>
 
+#include <malloc.h>
+
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <functional>
+#include <iterator>
 #include <string>
 
 #include <unistd.h>
 
 #include "host/runtime.h"
 #include "host/script.h"
+#include "sched/thread_group.h"
+#include "sync/clock.h"
 
 using namespace baton;
 
@@ -56,6 +62,47 @@ TEST_CASE("runtime: two live side by side and share nothing") {
   (void)inside(first, [](ThreadState& thread) { evaluate(thread, "x = 'mine'"); });
   (void)inside(second, [](ThreadState& thread) { CHECK(evaluate(thread, "return x") == "nil"); });
   (void)inside(first, [](ThreadState& thread) { CHECK(evaluate(thread, "return x") == "mine"); });
+}
+
+namespace {
+
+std::ptrdiff_t entries_of(const char* folder) {
+  return std::distance(std::filesystem::directory_iterator(folder), std::filesystem::directory_iterator());
+}
+
+// A native thread that runs `text`.
+void start_thread(ThreadState& thread, std::string_view text, bool is_daemon) {
+  REQUIRE(host::load(thread, text, "=body", "t") == Status::kOk);
+  sched::ThreadGroup& group = sched::group_of(thread.shared);
+  sched::NativeThread* started = group.create("worker", is_daemon, *(thread.current->top - 1));
+  --thread.current->top;
+  REQUIRE(group.start(*started) == 0);
+}
+
+// One runtime from start to end, with a native thread that ends and two that must be stopped.
+void live_once() {
+  host::Runtime runtime({});
+  (void)inside(runtime, [](ThreadState& thread) {
+    start_thread(thread, "local t = {} for i = 1, 100 do t[i] = {i} end", false);
+    start_thread(thread, "while true do end", true);
+    start_thread(thread, "local function deeper(n) if n == 0 then while true do end end return deeper(n - 1) + 1 end deeper(50)", true);
+  });
+  CHECK(runtime.wait_for_threads() == Status::kOk);
+}
+
+}  // namespace
+
+TEST_CASE("runtime: a thousand with native threads leave nothing behind") {
+  const int cycles = BATON_ASAN || BATON_TSAN ? 100 : 1000;
+  for (int i = 0; i < cycles / 10; ++i) live_once();
+  const std::ptrdiff_t descriptors = entries_of("/proc/self/fd");
+  const std::size_t allocated = mallinfo2().uordblks;
+  for (int i = 0; i < cycles; ++i) live_once();
+  CHECK(entries_of("/proc/self/fd") == descriptors);
+  CHECK(mallinfo2().uordblks < allocated + 256 * 1024);
+  const std::int64_t deadline = monotonic_ns() + 20'000'000'000;  // the kernel's part of an end comes a little later
+  while (entries_of("/proc/self/task") > 1 && monotonic_ns() < deadline) usleep(1000);
+  CHECK((BATON_ASAN || BATON_TSAN || entries_of("/proc/self/task") == 1));
 }
 
 TEST_CASE("runtime: the stack is as before after a run") {

@@ -337,6 +337,87 @@ TEST_CASE("gil: it may be taken and given in any mixture at any interval") {
   CHECK(counter == expected.load());
 }
 
+TEST_CASE("gil: late and needless wake-ups harm nothing") {
+  // Parkers are notified at random, holders and waiters dawdle at random, the interval changes all the time.
+  Gil gil;
+  gil.set_switch_interval_ns(kShortestSwitchIntervalNs);
+  constexpr int kThreads = 5;
+  const int steps = BATON_TSAN ? 300 : 1500;
+  long counter = 0;
+  std::atomic<int> attached{0}, left{kThreads};
+  GilSlot* slots[kThreads] = {};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      std::uint64_t random = static_cast<std::uint64_t>(t) + 1;
+      const auto draw = [&](std::uint64_t below) {
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        return (random >> 33) % below;
+      };
+      Worker worker(gil);
+      slots[t] = worker.slot;
+      ++attached;
+      while (attached.load() < kThreads) gil.switch_now(worker.slot);
+      for (int i = 0; i < steps; ++i) {
+        const long before = counter;
+        if (draw(8) == 0) sched_yield();
+        if (draw(64) == 0) sleep_ns(static_cast<std::int64_t>(draw(100'000)));
+        counter = before + 1;
+        worker.poll();
+        if (draw(4) == 0) gil.switch_now(worker.slot);
+        if (draw(8) == 0) {
+          Released released(gil, worker.slot, "outside");
+          if (draw(2) == 0) sleep_ns(static_cast<std::int64_t>(draw(50'000)));
+        }
+      }
+      --left;
+    });
+  }
+  while (attached.load() < kThreads) sched_yield();
+  for (std::uint64_t i = 0; left.load() > 0; ++i) {
+    slots[i * 2654435761u % kThreads]->parker.unpark();
+    if (i % 16 == 0) gil.set_switch_interval_ns(kShortestSwitchIntervalNs * static_cast<std::int64_t>(1 + i / 16 % 40));
+    sched_yield();
+  }
+  for (auto& thread : threads) thread.join();
+  CHECK(counter == long{kThreads} * steps);
+  const GilFigures sum = gil.totals();
+  CHECK(sum.switches == sum.forced + sum.voluntary);
+  CHECK(gil.ended_threads().size() == kThreads);
+}
+
+TEST_CASE("gil: without time it changes hands in the order of asking only") {
+  Gil gil;
+  gil.set_timed(false);
+  gil.set_switch_interval_ns(kShortestSwitchIntervalNs);
+  Worker main(gil, "main");
+  std::string order;
+  std::vector<std::thread> threads;
+  for (char name = 'a'; name < 'e'; ++name) {
+    std::atomic<GilSlot*> slot{nullptr};
+    threads.emplace_back([&gil, &order, &slot, name] {
+      InterruptWord word;
+      GilSlot* own = gil.attach("other", &word);
+      slot = own;
+      gil.acquire(own);
+      order += name;
+      gil.switch_now(own);
+      order += name;
+      gil.release(own);
+      gil.detach(own);
+    });
+    while (slot.load() == nullptr || !gil.has_arrived(slot.load())) sched_yield();
+  }
+  sleep_ns(2 * kMillisecond);
+  CHECK_FALSE(main.word.any());
+  CHECK(gil.switch_now(main.slot));
+  order += 'M';
+  CHECK(gil.switch_now(main.slot));
+  CHECK(order == "abcdMabcd");
+  for (auto& thread : threads) thread.join();
+  CHECK(gil.totals().forced == 0);
+}
+
 TEST_CASE("gil: the hook learns of every change of holder, under the lock") {
   Gil gil;
   gil.set_switch_interval_ns(kShortestSwitchIntervalNs);
