@@ -21,6 +21,7 @@ enum InterruptReason : std::uint32_t {
   kInterruptLimit = 1u << 5,      // live data has grown into the reserve below the memory cap
   kInterruptProfile = 1u << 6,    // a profile wants to know where this thread is
   kInterruptDump = 1u << 8,       // somebody wants to know what every task does
+  kInterruptStop = 1u << 9,       // the host stops what runs: everything is unwound, no script code sees it
 };
 
 struct alignas(kCacheLineBytes) InterruptWord {

@@ -119,6 +119,7 @@ std::string_view without_first_comment(std::string_view text) {
 
 Status load(ThreadState& thread, std::string_view bytes, const std::string& chunk_name, std::string_view mode) {
   bool binary = compiler::is_binary(bytes);
+  if (binary && thread.shared.refuses_binary_chunks) return failed(thread, "attempt to load a binary chunk (not granted)");
   if (mode.find(binary ? 'b' : 't') == std::string_view::npos) {
     return failed(thread, std::string("attempt to load a ") + (binary ? "binary" : "text") + " chunk (mode is '" + std::string(mode) + "')");
   }

@@ -132,15 +132,23 @@ Status Runtime::wait_for_threads(bool has_failed) {
   }, &has_failed);
 }
 
-void Runtime::close() {
-  if (closed_) return;
+bool Runtime::close(std::int64_t timeout_ns) {
+  if (closed_) return !leaks_;
   closed_ = true;
-  leaks_ = !threads_->stop_threads();
+  leaks_ = !threads_->stop_threads(timeout_ns);
   (void)run([](ThreadState& thread, void*) {
-    close_state(thread);
+    const vm::CallMark mark = vm::mark_call(thread, 0);
+    try {
+      close_state(thread);
+    } catch (const ForcedUnwind&) {  // the host's limit for finalizers
+      vm::abandon_to(thread, mark);
+    }
+    thread.unwinding = thread.stopped = false;
+    thread.interrupt.take(kInterruptCancel | kInterruptStop);
     sched::group_of(thread.shared).unwind_coroutines(thread);
   }, nullptr);
   if (leaks_) shared_->gil.acquire(main_thread().gil_slot);  // for ever
+  return !leaks_;
 }
 
 void interrupt(ThreadState& thread, std::uint32_t reasons) noexcept { sched::interrupt(thread, reasons); }

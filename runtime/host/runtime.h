@@ -37,6 +37,7 @@ class Runtime {
   Runtime& operator=(const Runtime&) = delete;
 
   SharedState& shared() noexcept { return *shared_; }
+  sched::ThreadGroup& threads() noexcept { return *threads_; }
   ThreadState& main_thread() noexcept { return threads_->main_thread(); }
 
   // Runs `body(thread, context)` on the main thread's root coroutine, on a fiber, holding the GIL. What it pushed is dropped.
@@ -51,13 +52,15 @@ class Runtime {
   // Stops daemons, closes what is still open on the root coroutine, runs all finalizers; nothing but the destructor may
   // follow. Prints errors of native threads that nobody has taken.
   // Effects: an error in a finalizer is a warning. Idempotent.
-  void close();
+  void close() { close(kCloseTimeoutNs); }
+  // The same with another limit for the native threads. Returns: whether they all ended, so that the destructor frees everything.
+  bool close(std::int64_t timeout_ns);
 
   // Native threads that failed with an error that nobody took, until now: such a program has failed. Final after `close`.
   int uncollected_errors() const noexcept { return threads_->reported_errors(); }
 
  private:
-  void leak() noexcept;
+  static constexpr std::int64_t kCloseTimeoutNs = 200'000'000;
 
   std::unique_ptr<SharedState> shared_;
   std::unique_ptr<sched::ThreadGroup> threads_;

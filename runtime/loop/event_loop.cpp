@@ -106,6 +106,19 @@ void EventLoop::wake() noexcept {
   [[maybe_unused]] const ssize_t written = write(waker_, &one, sizeof one);
 }
 
+void EventLoop::arm() noexcept {
+  std::uint32_t expected = kAwake;
+  if (state_.compare_exchange_strong(expected, kAsleep, std::memory_order_acq_rel)) return;
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = write(waker_, &one, sizeof one);
+}
+
+void EventLoop::disarm() noexcept {
+  if (state_.exchange(kAwake, std::memory_order_acq_rel) != kNotified) return;
+  std::uint64_t count;
+  [[maybe_unused]] const ssize_t bytes = read(waker_, &count, sizeof count);
+}
+
 void EventLoop::run_libuv() noexcept {
   uv_is_stale_ = false;
   uv_run(uv_, UV_RUN_NOWAIT);

@@ -59,6 +59,12 @@ class EventLoop final : public sched::EventSource {
   static void forget(SharedState& shared, int descriptor) noexcept;
   static void forget(ThreadState& thread, int descriptor) noexcept { forget(thread.shared, descriptor); }
 
+  // For a loop of the host around this one: a descriptor that is readable when `poll` has something to do. It shows wake-ups
+  // too, between `arm` and `disarm`: while nobody runs here. Its owner, holding the GIL. Raises: nothing.
+  int backend_descriptor() const noexcept { return poller_; }
+  void arm() noexcept;
+  void disarm() noexcept;
+
   // For libuv's requests and handles: announce each before it is started, and its end.
   uv_loop_s* libuv() noexcept { return uv_; }
   void begin_request() noexcept { ++requests_, uv_is_stale_ = true; }

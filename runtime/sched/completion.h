@@ -11,12 +11,19 @@ namespace baton::sched {
 
 class NativeThread;
 
-class Completion {
+class Completion {  // not polymorphic: whoever derives from it destroys the derived object
  public:
   // For the running task.
   explicit Completion(ThreadState& thread) noexcept;
+  // For nobody: `notify` is called, by the native thread `owner`, holding the GIL, when it has happened.
+  Completion(NativeThread& owner, Waiter::Notify notify) noexcept : waiter_(notify), thread_(owner) {}
   Completion(const Completion&) = delete;
   Completion& operator=(const Completion&) = delete;
+
+  // To be fulfilled again. Takes: one that is fulfilled. Raises: nothing.
+  void reset() noexcept { waiter_.reset(); }
+  // The completion around the waiter that Notify was given. Raises: nothing.
+  static Completion& of(Waiter& waiter) noexcept { return reinterpret_cast<Completion&>(waiter); }
 
   bool is_fulfilled() const noexcept { return waiter_.is_ready(); }
   // It has happened. The caller holds the GIL. Raises: nothing.

@@ -90,6 +90,7 @@ void interrupt(ThreadState& thread, std::uint32_t reasons) noexcept {
 // ---- running ----
 
 void NativeThread::adopt_stack() noexcept {
+  native_fiber_.context = FiberContext{};
   adopt_native_stack(native_fiber_.context);
   native_fiber_.coroutine = state_.root;
   state_.root->fiber = &native_fiber_;
@@ -121,6 +122,49 @@ void NativeThread::run_on_fiber(void (*body)(NativeThread& thread, void* context
   while (!scheduler_.arrive_natively(arrival)) {
     arrival = switch_to(native_fiber_.context, scheduler_.next_natively(state_), nullptr);
   }
+  root->fiber = &native_fiber_;
+  root->thread = &state_;
+  root->machine_stack_limit = native_limit;
+}
+
+// The fiber is left and entered again inside this loop, so a call from the host costs two switches and no stack.
+Departure NativeThread::enter_kept(FiberContext& self, Arrival first) noexcept {
+  NativeThread& thread = *static_cast<NativeThread*>(first.message);
+  for (;;) {
+    thread.kept_body_(thread.kept_context_);
+    thread.kept_body_ = nullptr;
+    (void)switch_to(self, thread.native_fiber_.context, nullptr);
+  }
+}
+
+void NativeThread::run_on_kept_fiber(void (*body)(void* context) noexcept, void* context) {
+  Coroutine* root = state_.root;
+  char* const native_limit = root->machine_stack_limit;
+  if (kept_fiber_ == nullptr) {
+    kept_fiber_ = group_of(state_.shared).fibers().start(*this, root, enter_kept);
+  } else {
+    root->fiber = kept_fiber_;
+    root->machine_stack_limit = reinterpret_cast<char*>(kept_fiber_->stack.low_limit);
+  }
+  root->thread = &state_;
+  vm::update_dispatch(state_);
+  kept_body_ = body;
+  kept_context_ = context;
+  Arrival arrival = switch_to(native_fiber_.context, kept_fiber_->context, this);
+  while (BATON_UNLIKELY(kept_body_ != nullptr)) {
+    (void)scheduler_.arrive_natively(arrival);
+    arrival = switch_to(native_fiber_.context, scheduler_.next_natively(state_), nullptr);
+  }
+  root->fiber = &native_fiber_;
+  root->machine_stack_limit = native_limit;
+}
+
+void NativeThread::drop_kept_fiber() noexcept {
+  if (kept_fiber_ == nullptr) return;
+  Coroutine* root = state_.root;
+  char* const native_limit = root->machine_stack_limit;
+  group_of(state_.shared).fibers().release(kept_fiber_);
+  kept_fiber_ = nullptr;
   root->fiber = &native_fiber_;
   root->thread = &state_;
   root->machine_stack_limit = native_limit;

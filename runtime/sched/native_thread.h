@@ -71,6 +71,15 @@ class NativeThread {
   int wake_descriptor() noexcept;
   void drain_wake() noexcept;
 
+  // Runs `body(context)`, which lets no exception out, on a fiber of the root that is kept for the next time. Called on the
+  // stack that the operating system gave, holding the GIL. Raises: kMemory, if there is no stack for it.
+  void run_on_kept_fiber(void (*body)(void* context) noexcept, void* context);
+  // Gives that fiber back. Called outside `run_on_kept_fiber`, holding the GIL. Raises: nothing.
+  void drop_kept_fiber() noexcept;
+  // Makes the calling native thread's stack the one on which the thread's loop runs. Its own thread only, or, when that one is
+  // out of the runtime for good, another in its place.
+  void adopt_stack() noexcept;
+
   void count_fiber(int change) noexcept { fiber_count_ += change; }
   int fiber_count() const noexcept { return fiber_count_; }
 
@@ -85,12 +94,11 @@ class NativeThread {
   friend class ThreadGroup;
   ~NativeThread();
 
-  // Makes the calling native thread's stack the one behind `native_fiber_`. Its own thread only.
-  void adopt_stack() noexcept;
   // Runs `body(thread, context)` on a fiber, as the root coroutine, and comes back when it has returned.
   // Holds the GIL. Raises: kMemory, if there is no stack for it.
   void run_on_fiber(void (*body)(NativeThread& thread, void* context) noexcept, void* context);
   static Departure enter_root(FiberContext& self, Arrival first) noexcept;
+  static Departure enter_kept(FiberContext& self, Arrival first) noexcept;
   // The body of a spawned thread: calls the function on the root's stack.
   void call_function() noexcept;
   // The outcome of the body, kept on the root; its tasks are not waited for.
@@ -102,6 +110,9 @@ class NativeThread {
   ThreadState state_;
   Parker parker_;
   Fiber native_fiber_;
+  Fiber* kept_fiber_ = nullptr;
+  void (*kept_body_)(void* context) noexcept = nullptr;  // null: done
+  void* kept_context_ = nullptr;
   Scheduler scheduler_;
   std::unique_ptr<EventSource> events_;
   Userdata* handle_ = nullptr;

@@ -478,7 +478,21 @@ void Scheduler::end_turn(ThreadState& thread) {
   rotate(thread);
 }
 
+void Scheduler::take_turn(ThreadState& thread, std::int64_t deadline_ns) {
+  vm::poll(thread);
+  if (ready_.empty()) serve_own();
+  if (!ready_.empty() || (deadline_ns != kNoDeadline && deadline_ns <= monotonic_ns())) {
+    end_turn(thread);
+  } else {
+    turn_is_awaited_ = true;
+    park(thread, deadline_ns, "turn", false);
+    turn_is_awaited_ = false;
+  }
+  vm::poll(thread);
+}
+
 void Scheduler::run_root_now(ThreadState& thread) {
+  if (BATON_UNLIKELY(thread.stopped)) wake_all_to_stop();
   if (root_.state_ == TaskState::kRunning || root_.is_shielded_ || thread.gil_slot->hold_depth > 0) return;
   if (root_.state_ == TaskState::kReady) ready_.remove(&root_);
   Task& task = *current_;
@@ -486,6 +500,11 @@ void Scheduler::run_root_now(ThreadState& thread) {
   root_.state_ = TaskState::kReady;
   ready_.push_front(&root_);
   switch_away(thread, task);
+}
+
+// What waits must look, to be unwound: the root itself may wait for others in a place where nothing is delivered.
+void Scheduler::wake_all_to_stop() noexcept {
+  for_each_task([](Task& task) { if (!task.is_shielded_) task.wake(); });
 }
 
 // ---- events, timers, sleep ----
@@ -527,6 +546,11 @@ void Scheduler::take_posted() noexcept {
 void Scheduler::notice_interrupts(ThreadState& thread) noexcept {
   if (!thread.interrupt.any()) return;
   if (thread.interrupt.take(kInterruptDump) != 0) dump_all_tasks(thread);
+  if (BATON_UNLIKELY(thread.interrupt.take(kInterruptStop) != 0)) {
+    thread.unwinding = thread.stopped = true;
+    thread.interrupt.set(kInterruptCancel);
+    wake_all_to_stop();
+  }
   if ((thread.interrupt.bits.load(std::memory_order_acquire) & kInterruptsOfRoot) == 0) return;
   if (root_.state_ == TaskState::kParked && !root_.is_shielded_) push_ready(root_);
 }
@@ -548,6 +572,10 @@ Task* Scheduler::idle(ThreadState& thread, const char* what) noexcept {
       (void)owner_.parker().park(deadline_ns);
     }
     set_idle(false);
+    if (BATON_UNLIKELY(turn_is_awaited_) && root_.state_ == TaskState::kParked) {
+      turn_is_awaited_ = false;
+      root_.wake();
+    }
   }
 }
 

@@ -57,6 +57,14 @@ class Scheduler {
   // Lets others run if there are any, and begins a new turn.
   void end_turn(ThreadState& thread);
 
+  // For a host that drives the loop: serves events and lets each ready task run once; if there was nothing to do, waits until
+  // something happens or the deadline. Called by the root task. Raises: as sched::wait.
+  void take_turn(ThreadState& thread, std::int64_t deadline_ns);
+  // Whether the native thread is out of all calls, so that whoever readies one of its tasks must notify its event source.
+  void set_outside(bool outside) noexcept { set_idle(outside); }
+  // When the next timer is due, kNoDeadline: none. The caller holds the GIL.
+  std::int64_t next_deadline() const noexcept { return timers_.next_deadline(); }
+
   // The root task is to deal with an interrupt now: switches to it if it is parked. Called by another task at a safepoint.
   void run_root_now(ThreadState& thread);
 
@@ -103,6 +111,11 @@ class Scheduler {
 
   // Whether somebody looks on, who then is told of every change. Raises: nothing.
   void set_observed(bool observed) noexcept;
+  // Whether a task could run now: one is ready, a timer is due or a completion was posted. The caller holds the GIL.
+  bool has_work() noexcept {
+    return !ready_.empty() || posted_.load(std::memory_order_relaxed) != nullptr ||
+           (timers_.size() > 0 && timers_.next_deadline() <= monotonic_ns());
+  }
 
   // Completion::post.
   void post(Completion& completion) noexcept;
@@ -149,6 +162,7 @@ class Scheduler {
   Task* pop_ready() noexcept;
   void prefetch_next() const noexcept;
   bool prepare(Task& task) noexcept;
+  void wake_all_to_stop() noexcept;
   Task* pick() noexcept;
   Task* idle(ThreadState& thread, const char* what) noexcept;
   void set_idle(bool idle) noexcept;
@@ -175,6 +189,7 @@ class Scheduler {
   };
   NativeRequest native_request_;  // what the native stack is to do before it goes back to the current task
   bool idle_ = false;
+  bool turn_is_awaited_ = false;  // the root wants to run after the next sleep
   bool is_stopping_ = false;
   bool is_observed_ = false;
   std::int64_t turn_from_ns_ = 0;  // while somebody looks on: when the current task's turn began

@@ -37,7 +37,6 @@
 namespace baton::sched {
 namespace {
 
-constexpr std::int64_t kGraceOfStoppedThreadsNs = 200'000'000;
 #if BATON_ASAN || BATON_TSAN
 constexpr std::size_t kNativeStackBytes = 4 * 1024 * 1024;
 #else
@@ -121,7 +120,7 @@ void ThreadGroup::attach(NativeThread& thread) {
   shared_.threads.reserve(shared_.threads.size() + 1);
   failed_.reserve(threads_.size() + failed_.size() + 1);
   state.root = state.current = make_root(state);
-  state.gil_slot = shared_.gil.attach(state.name, &state.interrupt);
+  if (state.gil_slot == nullptr) state.gil_slot = shared_.gil.attach(state.name, &state.interrupt);
   if (state.gil_slot == nullptr) throw std::bad_alloc();
   state.id = static_cast<std::uint32_t>(state.gil_slot->id);
   thread.scheduler().adopt_root(state.root, next_task_id());
@@ -230,6 +229,41 @@ void ThreadGroup::discard(NativeThread& thread) noexcept {
   GilSlot* slot = thread.state().gil_slot;
   thread.conclude(ThreadStatus::kCancelled, Value());
   leave(thread);
+  shared_.gil.detach(slot);
+  thread.release_reference();
+}
+
+// A thread that the host started needs its slot before it can hold the GIL, under which the rest is made.
+NativeThread* ThreadGroup::attach_host_thread(std::string_view name) {
+  auto* thread = new NativeThread(shared_, name, true);
+  ThreadState& state = thread->state();
+  GilSlot* slot = shared_.gil.attach(name, &state.interrupt);
+  state.gil_slot = slot;
+  if (slot == nullptr) {
+    thread->release_reference();
+    throw std::bad_alloc();
+  }
+  shared_.gil.acquire(slot);
+  try {
+    attach(*thread);
+  } catch (...) {
+    shared_.gil.release(slot);
+    shared_.gil.detach(slot);
+    thread->release_reference();
+    throw;
+  }
+  thread->adopt_stack();
+  thread->root_task().begin();
+  return thread;
+}
+
+void ThreadGroup::detach_host_thread(NativeThread& thread) noexcept {
+  GilSlot* slot = thread.state().gil_slot;
+  thread.drop_kept_fiber();
+  unwind_coroutines(thread.state());
+  thread.conclude(ThreadStatus::kDone, Value());
+  leave(thread);
+  shared_.gil.release(slot);
   shared_.gil.detach(slot);
   thread.release_reference();
 }
@@ -353,7 +387,7 @@ void ThreadGroup::wait_for_threads() {
   }
 }
 
-bool ThreadGroup::stop_threads() noexcept {
+bool ThreadGroup::stop_threads(std::int64_t grace_ns) noexcept {
   GilSlot* slot = main_->state().gil_slot;
   shared_.gil.acquire(slot);
   is_stopping_ = true;
@@ -361,7 +395,7 @@ bool ThreadGroup::stop_threads() noexcept {
     if (!thread->is_main()) thread->stop();
   }
   shared_.gil.release(slot);
-  const bool stopped = running_.wait_until_none(monotonic_ns() + kGraceOfStoppedThreadsNs);
+  const bool stopped = running_.wait_until_none(monotonic_ns() + grace_ns);
   shared_.gil.acquire(slot);
   while (!failed_.empty()) report_if_uncollected(*failed_.front());
   report_failed_tasks();

@@ -45,6 +45,13 @@ class ThreadGroup final : RootVisitor {
   [[nodiscard]] int start(NativeThread& thread) noexcept;
   void discard(NativeThread& thread) noexcept;
 
+  // Takes the calling thread of the host in: it holds the GIL when this returns, with nothing running. Any thread.
+  // Raises: std::bad_alloc, kMemory; then it holds nothing.
+  NativeThread* attach_host_thread(std::string_view name);
+  // Takes it out again and gives the GIL back. Called holding the GIL by its slot, outside all calls, by that thread or,
+  // when it is out of the runtime for good, by another in its place. Raises: nothing.
+  void detach_host_thread(NativeThread& thread) noexcept;
+
   // A number for a task, never used twice. Raises: nothing.
   std::uint64_t next_task_id() noexcept { return ++task_id_; }
   // Who looks on; call `update_observation` after telling it what to look at. Raises: nothing.
@@ -64,7 +71,8 @@ class ThreadGroup final : RootVisitor {
   void wait_for_threads();
   // Stops what still runs (daemons). Returns: false if one is stuck and nothing may ever be freed. Called by the main
   // thread, holding no GIL. Raises: nothing.
-  bool stop_threads() noexcept;
+  bool stop_threads() noexcept { return stop_threads(kGraceOfStoppedThreadsNs); }
+  bool stop_threads(std::int64_t grace_ns) noexcept;
   // Ends the calling thread's tasks and unwinds the natives of its suspended coroutines; they are dead afterwards. Raises: nothing.
   void unwind_coroutines(ThreadState& thread) noexcept;
   // Takes the main thread out. Nothing runs any more; holds no GIL. Raises: nothing.
@@ -95,6 +103,7 @@ class ThreadGroup final : RootVisitor {
 
 
  private:
+  static constexpr std::int64_t kGraceOfStoppedThreadsNs = 200'000'000;
   static void thread_main(void* argument) noexcept;
   void mark_roots(Heap& heap) override;
   void attach(NativeThread& thread);

@@ -68,6 +68,7 @@
 #include <utility>
 
 #include "value/heap_internals.h"
+#include "value/userdata.h"
 
 namespace baton {
 
@@ -273,6 +274,39 @@ Object* Heap::next_finalizable() noexcept {
 }
 
 bool Heap::has_finalizable() const noexcept { return !internals_->finalizer_queue.empty(); }
+
+std::size_t Heap::finalizer_count() const noexcept { return internals_->finalizable.size; }
+
+namespace {
+
+bool has_script_finalizer(Object* object, const String* name) noexcept {
+  const Table* metatable = nullptr;
+  if (object->kind == ObjectKind::kTable) metatable = static_cast<Table*>(object)->metatable;
+  if (object->kind == ObjectKind::kUserdata) metatable = static_cast<Userdata*>(object)->metatable;
+  return metatable != nullptr && name != nullptr && !table::get_short_string(metatable, name)->is_native();
+}
+
+}  // namespace
+
+void Heap::drop_script_finalizers(std::size_t first) noexcept {
+  Internals& h = *internals_;
+  PlainList<Object*>& list = h.finalizable;
+  std::size_t kept = std::min(first, list.size);
+  for (std::size_t i = kept; i < list.size; ++i) {
+    Object* object = list.items[i];
+    if (has_script_finalizer(object, h.finalizer_name)) object->mark &= static_cast<std::uint8_t>(~kMarkHasFinalizer);
+    else list.items[kept++] = object;
+  }
+  list.size = kept;
+  PlainQueue<Object*>& queue = h.finalizer_queue;
+  std::size_t queued = queue.head;
+  for (std::size_t i = queue.head; i < queue.list.size; ++i) {
+    Object* object = queue.list.items[i];
+    if (has_script_finalizer(object, h.finalizer_name)) object->mark &= static_cast<std::uint8_t>(~kMarkHasFinalizer);
+    else queue.list.items[queued++] = object;
+  }
+  queue.list.size = queued;
+}
 
 void Heap::queue_all_finalizers() noexcept {
   Internals& h = *internals_;

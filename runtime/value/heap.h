@@ -111,6 +111,11 @@ class Heap {
   // The next object whose finalizer must run, unlinked from the queue, or null. vm calls its __gc.
   Object* next_finalizable() noexcept;
   bool has_finalizable() const noexcept;
+  // How many objects wait with a finalizer. Raises: nothing.
+  std::size_t finalizer_count() const noexcept;
+  // Objects that got their finalizer as the `first`-th or later (from 0), and those that are queued, lose it if it is a script
+  // function: nothing of a script that was stopped runs afterwards. Raises: nothing.
+  void drop_script_finalizers(std::size_t first) noexcept;
   // At close: queues every object with a finalizer, in reverse order of marking; from now on
   // register_finalizer does nothing.
   void queue_all_finalizers() noexcept;

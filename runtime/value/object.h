@@ -32,6 +32,7 @@ enum ObjectMark : std::uint8_t {
   kMarkHasFinalizer = 1 << 3,  // its metatable had __gc when set; it is in the heap's finalizer list
   kMarkFinalized = 1 << 4,     // its finalizer was queued once (cleared when it is marked again by setmetatable)
   kMarkFixed = 1 << 5,         // never collected (preallocated error strings, metamethod names)
+  kMarkFrozen = 1 << 7,        // a table with kTableFrozen: stores leave the fast path
   kMarkAwaited = 1 << 6,       // atomic phase: a dead-so-far key of an ephemeron entry whose value waits for it
 };
 

@@ -165,6 +165,24 @@ void unwind_to(ThreadState& thread, std::ptrdiff_t frame, std::ptrdiff_t slot, s
 
 }  // namespace
 
+CallMark mark_call(const ThreadState& thread, int values) noexcept {
+  const Coroutine* co = thread.current;
+  return {co->frame - co->frames, co->top - values - co->stack, own_nesting(co), thread.handler_depth};
+}
+
+void abandon_to(ThreadState& thread, const CallMark& mark) noexcept {
+  Coroutine* co = thread.current;
+  Value* level = co->stack + mark.slot;
+  closure::close_upvalues(thread.heap(), co, level);
+  while (co->to_be_closed_count > 0 && co->to_be_closed[co->to_be_closed_count - 1] >= mark.slot) --co->to_be_closed_count;
+  co->frame = co->frames + mark.frame;
+  if (BATON_UNLIKELY(!co->hooks_allowed)) restore_hooks(co);
+  set_own_nesting(co, mark.nesting);
+  co->top = level;
+  thread.handler_depth = mark.handler_depth;
+  thread.pending.set_nil();
+}
+
 Status protected_call(ThreadState& thread, int arguments, int wanted, const Value& handler, int* result_count) {
   Coroutine* co = thread.current;
   const std::ptrdiff_t frame = co->frame - co->frames;

@@ -19,6 +19,18 @@ int call(ThreadState& thread, int arguments, int wanted);
 // Must not be called inside a catch. ForcedUnwind passes through.
 Status protected_call(ThreadState& thread, int arguments, int wanted, const Value& handler, int* result_count);
 
+// Where a call from C++ begins: what `abandon_to` restores.
+struct CallMark {
+  std::ptrdiff_t frame;
+  std::ptrdiff_t slot;
+  std::int32_t nesting;
+  int handler_depth;
+};
+// The mark of the running coroutine, `values` of whose stack belong to what follows. Raises: nothing.
+CallMark mark_call(const ThreadState& thread, int values) noexcept;
+// Behind a ForcedUnwind that was caught: drops frames and values above the mark, running no __close. Raises: nothing.
+void abandon_to(ThreadState& thread, const CallMark& mark) noexcept;
+
 // Runs `body(context)` (C++ code that may raise) protected: as protected_call, for natives and hosts.
 Status protected_run(ThreadState& thread, void (*body)(ThreadState&, void*), void* context);
 

@@ -81,7 +81,8 @@ void inherit_hook(Heap& heap, const Coroutine* creator, Coroutine* created) noex
 }
 
 void update_dispatch(ThreadState& thread) noexcept {
-  thread.dispatch = dispatch_table(thread.current->hook_mask != 0 || thread.shared.is_seeded);
+  const SharedState& shared = thread.shared;
+  thread.dispatch = dispatch_table(thread.current->hook_mask != 0 || shared.is_seeded || shared.counts_instructions());
 }
 
 void trace_instruction(ThreadState& thread, const Instruction* pc) {

@@ -176,6 +176,9 @@ void make_stack_room(ThreadState& thread, std::uint32_t slots) {
   if (thread.handler_depth > 0 && size >= kMaxStackSlots / 2 && co->top + slots <= co->stack_limit + kStackReserve / 2) return;
   const std::ptrdiff_t needed = co->top - co->stack + static_cast<std::ptrdiff_t>(slots);
   if (thread.handler_depth > 0 && needed > static_cast<std::ptrdiff_t>(kMaxStackSlots)) raise(ErrorId::kErrorInErrorHandling);
+  if (BATON_UNLIKELY(needed > static_cast<std::ptrdiff_t>(thread.shared.max_stack_slots)) && thread.handler_depth == 0) {
+    raise(ErrorId::kStackOverflow);
+  }
   coroutine::grow_stack(thread.heap(), co, slots);
 }
 

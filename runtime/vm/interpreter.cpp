@@ -107,9 +107,11 @@ BATON_ALWAYS_INLINE const Value* find_inherited(const SharedState& shared, const
   return nullptr;
 }
 
-// Whether a store of `value` into `owner` can be done without the collector knowing.
+// Whether a store of `value` into `owner` can be done without the collector knowing, and at all: frozen tables take the slow
+// way, which raises.
 inline bool needs_no_barrier(const Object* owner, const Value& value) noexcept {
-  return BATON_LIKELY(!owner->is_black()) || !value.is_heap();
+  if (BATON_LIKELY((owner->mark & (kMarkBlack | kMarkFrozen)) == 0)) return true;
+  return (owner->mark & kMarkFrozen) == 0 && !value.is_heap();
 }
 
 // Whether a value may be stored into `slot`, which is where a getter found a key of `t`: it has a value, or it is the key's

@@ -192,8 +192,17 @@ bool is_closing(const ThreadState& thread) noexcept {
   return false;
 }
 
+// kInterruptStop: from now on every safepoint throws, until the host's entry has been reached. The root goes first, since
+// the entry ends it and then all other tasks.
+void begin_stop(ThreadState& thread) {
+  thread.unwinding = thread.stopped = true;
+  thread.interrupt.set(kInterruptCancel);
+  if (thread.runs_task && !in_finalizer(thread)) thread.shared.run_root_now(thread);
+}
+
 void raise_if_asked(ThreadState& thread) {
-  if (in_finalizer(thread)) return;
+  if (BATON_UNLIKELY(thread.interrupt.take(kInterruptStop) != 0)) begin_stop(thread);
+  if (in_finalizer(thread) && !thread.stopped) return;
   if (thread.unwinding) throw ForcedUnwind{};  // the bit stays set: every later safepoint goes on unwinding
   if (thread.interrupt.take(kInterruptLimit) != 0) raise_value(thread, Value::of(thread.shared.memory_error));
   if (BATON_UNLIKELY(thread.runs_task)) {

@@ -96,6 +96,23 @@ struct SharedState final : RootVisitor {
   std::uint64_t seed_state = 0;
   // Called by os.exit, which ends the process wherever it is called, before that. Set by the program.
   void (*before_exit)(ThreadState& thread) = nullptr;
+  // Instructions of all native threads, counted by the traced dispatch table while `counts_instructions()`: down to 0, then
+  // `on_instructions_spent` is called once.
+  void (*on_instructions_spent)(SharedState& shared) noexcept = nullptr;
+  void* embedding = nullptr;  // the host's record, for it
+  std::int64_t budget_left = 0;
+  std::int64_t instructions_counted = 0;  // before the present countdown began
+  std::int64_t countdown_began_at = 0;
+  bool counts_instructions() const noexcept { return countdown_began_at != 0; }
+  std::int64_t instructions_run() const noexcept { return instructions_counted + countdown_began_at - budget_left; }
+  // Counts down from `count` from now on; 0: counts no more. Raises: nothing.
+  void count_instructions(std::int64_t count) noexcept {
+    instructions_counted = instructions_run();
+    budget_left = countdown_began_at = count;
+  }
+
+  std::uint32_t max_stack_slots = UINT32_MAX;  // where a growing stack overflows, if below the language's limit
+  bool refuses_binary_chunks = false;          // load takes text only
   std::string name;  // of the runtime, in reports
   void* host = nullptr;   // host's object
   void* sched = nullptr;  // sched's shared object

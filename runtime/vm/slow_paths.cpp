@@ -472,6 +472,9 @@ void back_edge(ThreadState& thread) {
 
 void trace(ThreadState& thread, const Instruction* pc) {
   Coroutine* co = thread.current;
+  SharedState& shared = thread.shared;
+  if (shared.counts_instructions() && --shared.budget_left == 0) shared.on_instructions_spent(shared);
+  if (co->hook_mask == 0 && !shared.is_seeded) return;
   CallFrame* frame = co->frame;
   frame->pc = pc + 1;
   const std::ptrdiff_t top = co->top - co->stack;

@@ -36,6 +36,7 @@ struct ThreadState {
   Value pending;                  // error in flight by return code
   int handler_depth = 0;          // nested message handlers
   bool unwinding = false;         // it is being stopped: every safepoint throws ForcedUnwind
+  bool stopped = false;           // ... by kInterruptStop, so inside finalizers too; the host's entry clears both
   bool runs_task = false;         // a task runs that is not the root's: interrupts of the root are not its own
   bool cancel_is_deferred = false;  // a cancellation came while a __close ran: kInterruptCancel is set again behind it
   std::uint32_t id = 0;           // 1: main

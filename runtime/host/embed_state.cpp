@@ -1,0 +1,584 @@
+// How threads of the host come and go.
+//
+// A thread that enters a runtime for the first time becomes one of its native threads: it gets a slot at the GIL, a root
+// coroutine, a scheduler. That is kept until the thread of the operating system ends (the thread-local list of sessions is
+// destroyed) or the runtime is closed (the closing thread detaches it in its place). Entering again is then one
+// compare-and-swap at the GIL.
+//
+// Who may free. `enter` counts itself in `users` before it looks at `closed`; closing sets `closed` before it looks at
+// `users`. So either the one turns back, or the other waits for it. Code that is between enter and leave when the runtime is
+// closed is stopped at its next safepoint; if it does not come there in time, nothing of the runtime is freed.
+//
+// Calls. Outside all calls a session's thread is on the stack that the operating system gave it, where nothing may wait. A
+// call switches to the kept fiber of the thread's root coroutine (NativeThread::run_on_kept_fiber). Inside a call, that is in
+// functions of the host that script code called, the code is on a fiber already and calls directly.
+//
+// Exceptions. The C++ runtime keeps the exceptions that are being handled per thread of the operating system, but a call may
+// switch to another task's stack. A host that calls from within a catch block therefore has that state put aside meanwhile.
+#include "host/embed_state.h"
+
+#include <cxxabi.h>
+
+#include <cstring>
+#include <new>
+#include <thread>
+
+#include "host/libraries.h"
+#include "host/version.h"
+#include "sched/scheduler.h"
+#include "vm/operations.h"
+#include "vm/safepoint.h"
+#include "vm/traceback.h"
+
+namespace baton::host {
+namespace {
+
+// The sessions of the calling thread.
+struct Sessions {
+  Session* last = nullptr;
+  std::vector<std::unique_ptr<Session>> all;
+  ~Sessions();
+};
+
+thread_local Sessions sessions;
+
+void forget_session(State* state, Session* session) noexcept {
+  const std::lock_guard guard(state->mutex);
+  std::erase(state->sessions, session);
+}
+
+// Counts the caller among the users unless the state is closed. Raises: nothing.
+bool begin_use(State* state) noexcept {
+  state->users.fetch_add(1, std::memory_order_seq_cst);
+  if (BATON_LIKELY(!state->closed.load(std::memory_order_seq_cst))) return true;
+  state->users.fetch_sub(1, std::memory_order_seq_cst);
+  return false;
+}
+
+void end_use(State* state) noexcept { state->users.fetch_sub(1, std::memory_order_release); }
+
+// The end of the thread, or of the state.
+void end_session(Session& session) noexcept {
+  State* state = session.state;
+  if (begin_use(state)) {
+    forget_session(state, &session);
+    if (session.is_host) {
+      state->shared->gil.acquire(session.native->state().gil_slot);
+      sched::group_of(*state->shared).detach_host_thread(*session.native);
+    }
+    end_use(state);
+  } else {
+    forget_session(state, &session);
+  }
+  abi::release(state);
+}
+
+Sessions::~Sessions() {
+  last = nullptr;
+  for (const std::unique_ptr<Session>& session : all) end_session(*session);
+}
+
+Session* find_session(State* state) noexcept {
+  for (const std::unique_ptr<Session>& session : sessions.all) {
+    if (session->state == state) return session.get();
+  }
+  return nullptr;
+}
+
+// Sessions of runtimes that are closed serve nobody.
+void drop_closed_sessions() noexcept {
+  std::erase_if(sessions.all, [](const std::unique_ptr<Session>& session) {
+    if (!session->state->closed.load(std::memory_order_acquire) || session->depth.load(std::memory_order_relaxed) > 0) return false;
+    if (sessions.last == session.get()) sessions.last = nullptr;
+    forget_session(session->state, session.get());
+    abi::release(session->state);
+    return true;
+  });
+}
+
+Session& add_session(State* state, sched::NativeThread& native) {
+  drop_closed_sessions();
+  sessions.all.push_back(std::make_unique<Session>());
+  Session& session = *sessions.all.back();
+  session.state = state;
+  session.native = &native;
+  session.os_thread = pthread_self();
+  session.has_clock = true;
+  abi::retain(state);
+  const std::lock_guard guard(state->mutex);
+  state->sessions.push_back(&session);
+  return session;
+}
+
+std::string host_thread_name() {
+  char name[32] = {};
+  if (pthread_getname_np(pthread_self(), name, sizeof name) != 0 || name[0] == '\0') return "host";
+  return name;
+}
+
+Session* attach(State* state) noexcept {
+  if (!begin_use(state)) return nullptr;
+  Session* session = nullptr;
+  try {
+    sched::NativeThread* native = sched::group_of(*state->shared).attach_host_thread(host_thread_name());
+    GilSlot* slot = native->state().gil_slot;
+    try {
+      session = &add_session(state, *native);
+      session->is_host = true;
+      state->shared->gil.release(slot);
+    } catch (const std::bad_alloc&) {
+      sched::group_of(*state->shared).detach_host_thread(*native);
+    }
+  } catch (const std::bad_alloc&) {
+  } catch (const ScriptError&) {
+  }
+  end_use(state);
+  return session;
+}
+
+bool holds(const Session& session) noexcept {
+  return session.native != nullptr && session.state->shared->gil.held_by(session.native->state().gil_slot);
+}
+
+}  // namespace
+
+Session* session_of(State* state) noexcept {
+  if (BATON_LIKELY(sessions.last != nullptr && sessions.last->state == state)) return sessions.last;
+  Session* session = find_session(state);
+  if (session == nullptr) session = attach(state);
+  if (session != nullptr) sessions.last = session;
+  return session;
+}
+
+Session& present_session(State* state) noexcept {
+  if (BATON_LIKELY(sessions.last != nullptr && sessions.last->state == state)) return *sessions.last;
+  return *(sessions.last = find_session(state));
+}
+
+Session& adopt_session(State* state, ThreadState& thread) {
+  if (BATON_LIKELY(sessions.last != nullptr && sessions.last->state == state)) return *sessions.last;
+  Session* session = find_session(state);
+  if (session == nullptr) {
+    session = &add_session(state, sched::native_thread_of(thread));
+    session->inside.store(true);
+  }
+  return *(sessions.last = session);
+}
+
+namespace {
+
+void drain_deferred(State* state) noexcept {
+  abi::Root* list;
+  {
+    const std::lock_guard guard(state->mutex);
+    list = state->deferred;
+    state->deferred = nullptr;
+    state->has_deferred.store(false, std::memory_order_relaxed);
+  }
+  while (list != nullptr) {
+    abi::Root* root = list;
+    list = list->next_deferred;
+    root->references.store(1, std::memory_order_relaxed);
+    abi::release_root(root);
+  }
+}
+
+}  // namespace
+
+// ---- calls ----
+
+namespace {
+
+struct HandledExceptions {
+  void* caught;
+  unsigned int uncaught;
+};
+
+// Puts the exceptions that the calling code handles at this moment aside.
+class NoHandledExceptions {
+ public:
+  NoHandledExceptions() noexcept : place_(reinterpret_cast<HandledExceptions*>(__cxxabiv1::__cxa_get_globals())), kept_(*place_) {
+    if (BATON_UNLIKELY(kept_.caught != nullptr || kept_.uncaught != 0)) *place_ = {};
+  }
+  ~NoHandledExceptions() {
+    if (BATON_UNLIKELY(kept_.caught != nullptr || kept_.uncaught != 0)) *place_ = kept_;
+  }
+  NoHandledExceptions(const NoHandledExceptions&) = delete;
+  NoHandledExceptions& operator=(const NoHandledExceptions&) = delete;
+
+ private:
+  HandledExceptions* place_;
+  HandledExceptions kept_;
+};
+
+struct InsideCall {
+  State* state;
+  ThreadState* thread;
+  Status (*body)(ThreadState& thread, void* context);
+  void* context;
+  Failure** failure;
+  bool is_outermost;
+  Outcome outcome;
+};
+
+void perform(InsideCall& call) noexcept {
+  ThreadState& thread = *call.thread;
+  const vm::CallMark mark = vm::mark_call(thread, 0);
+  Status status = Status::kOk;
+  bool stopped = false;
+  try {
+    status = call.body(thread, call.context);
+  } catch (const ForcedUnwind&) {
+    stopped = true;
+  }
+  if (BATON_UNLIKELY(stopped)) {
+    vm::abandon_to(thread, mark);
+    if (call.is_outermost) finish_stop(call.state, thread);
+    *call.failure = make_stopped(call.state);
+    call.outcome = Outcome::kStopped;
+    return;
+  }
+  call.outcome = Outcome::kOk;
+  if (BATON_UNLIKELY(status != Status::kOk)) {
+    *call.failure = make_error(call.state, thread, thread.pending);
+    thread.pending.set_nil();
+    call.outcome = Outcome::kError;
+  }
+  thread.current->top = thread.current->stack + mark.slot;
+}
+
+}  // namespace
+
+Outcome run_inside(State* state, Status (*body)(ThreadState& thread, void* context), void* context, Failure** failure) noexcept {
+  Session& session = present_session(state);
+  InsideCall call{state, &session.native->state(), body, context, failure, false, Outcome::kOk};
+  const NoHandledExceptions aside;
+  if (session.inside.load(std::memory_order_relaxed)) {
+    perform(call);
+    return call.outcome;
+  }
+  if (BATON_UNLIKELY(is_exhausted(state))) {
+    *failure = make_stopped(state);
+    return Outcome::kStopped;
+  }
+  call.is_outermost = true;
+  if (BATON_UNLIKELY(call.thread->interrupt.any())) call.thread->interrupt.take(kInterruptStop);  // it came too late
+  const bool watched = session.is_main && state->is_watched;
+  if (BATON_UNLIKELY(watched)) set_watched(state, false);
+  session.inside.store(true, std::memory_order_seq_cst);
+  try {
+    session.native->run_on_kept_fiber([](void* place) noexcept { perform(*static_cast<InsideCall*>(place)); }, &call);
+  } catch (const ScriptError&) {
+    call.outcome = Outcome::kError;
+    *failure = make_error(state, *call.thread, Value::of(state->shared->memory_error));
+  }
+  session.inside.store(false, std::memory_order_relaxed);
+  if (BATON_UNLIKELY(watched)) set_watched(state, true);
+  return call.outcome;
+}
+
+}  // namespace baton::host
+
+namespace baton::abi {
+
+using namespace baton::host;
+
+void State::mark_roots(Heap& heap) {
+  for (Root* root = roots; root != nullptr; root = root->next) heap.mark_value(value_of(root->value));
+  heap.mark_value(handler);
+  for (const auto& [type, record] : classes) heap.mark_value(record.metatable);
+}
+
+void retain(State* state) noexcept { state->references.fetch_add(1, std::memory_order_relaxed); }
+
+void release(State* state) noexcept {
+  if (state->references.fetch_sub(1, std::memory_order_acq_rel) == 1) delete state;
+}
+
+bool is_closed(const State* state) noexcept { return state->closed.load(std::memory_order_acquire); }
+
+// ---- the lock ----
+
+Outcome enter(State* state, bool* taken) noexcept {
+  *taken = false;
+  if (BATON_UNLIKELY(state->freed)) return Outcome::kClosed;
+  if (sessions.last != nullptr && sessions.last->state == state && holds(*sessions.last)) return Outcome::kOk;
+  Session* session = find_session(state);
+  if (session != nullptr && holds(*session)) {
+    sessions.last = session;
+    return Outcome::kOk;
+  }
+  if (session == nullptr) session = session_of(state);
+  if (session == nullptr || !begin_use(state)) return Outcome::kClosed;
+  sessions.last = session;
+  state->shared->gil.acquire(session->native->state().gil_slot);
+  session->depth.fetch_add(1, std::memory_order_relaxed);
+  if (BATON_UNLIKELY(state->has_deferred.load(std::memory_order_relaxed))) drain_deferred(state);
+  *taken = true;
+  return Outcome::kOk;
+}
+
+void leave(State* state) noexcept {
+  Session* session = find_session(state);
+  if (session == nullptr || session->depth.load(std::memory_order_relaxed) == 0) return;  // closed inside the guard
+  session->depth.fetch_sub(1, std::memory_order_relaxed);
+  state->shared->gil.release(session->native->state().gil_slot);
+  end_use(state);
+}
+
+bool holds_lock(State* state) noexcept {
+  if (state->freed) return false;
+  const Session* session = find_session(state);
+  return session != nullptr && holds(*session);
+}
+
+bool pause(State* state, const char* what) noexcept {
+  Session* session = find_session(state);
+  if (session == nullptr || state->freed || !holds(*session)) return false;
+  GilSlot* slot = session->native->state().gil_slot;
+  if (session->released.has_value()) {
+    ++session->plain_pauses;
+    state->shared->gil.release(slot);
+  } else {
+    session->released.emplace(state->shared->gil, slot, what);
+  }
+  return true;
+}
+
+void resume(State* state) noexcept {
+  Session& session = present_session(state);
+  if (session.plain_pauses > 0) {
+    --session.plain_pauses;
+    state->shared->gil.acquire(session.native->state().gil_slot);
+  } else {
+    session.released.reset();
+  }
+}
+
+void* block() noexcept {
+  std::vector<Session*>* held = nullptr;
+  for (const std::unique_ptr<Session>& session : sessions.all) {
+    if (session->state->freed || !holds(*session)) continue;
+    if (held == nullptr) held = new (std::nothrow) std::vector<Session*>;
+    if (held == nullptr) return nullptr;
+    held->push_back(session.get());
+    session->state->shared->gil.release(session->native->state().gil_slot);
+  }
+  return held;
+}
+
+void unblock(void* token) noexcept {
+  auto* held = static_cast<std::vector<Session*>*>(token);
+  if (held == nullptr) return;
+  for (Session* session : *held) session->state->shared->gil.acquire(session->native->state().gil_slot);
+  delete held;
+}
+
+bool is_inside(State* state) noexcept {
+  const Session* session = find_session(state);
+  return session != nullptr && !state->freed && session->inside.load(std::memory_order_relaxed) && holds(*session);
+}
+
+State* current_state() noexcept {
+  for (auto session = sessions.all.rbegin(); session != sessions.all.rend(); ++session) {
+    State* state = (*session)->state;
+    if (!state->freed && (*session)->inside.load(std::memory_order_relaxed) && holds(**session)) return state;
+  }
+  return nullptr;
+}
+
+bool is_main_thread(State* state) noexcept {
+  const Session* session = find_session(state);
+  return session != nullptr && session->is_main;
+}
+
+// ---- life ----
+
+namespace {
+
+struct OpenCall {
+  State* state;
+  std::uint64_t libraries;
+};
+
+void open_libraries(ThreadState& thread, void* context) {
+  const OpenCall& call = *static_cast<OpenCall*>(context);
+  open_granted_libraries(thread, call.libraries);
+  call.state->handler = host::make_handler(call.state, thread);
+}
+
+RuntimeOptions runtime_options(const Options& options) {
+  RuntimeOptions result;
+  result.name = options.name;
+  result.seed = options.seed;
+  if (options.memory_limit != 0) result.memory_limit = options.memory_limit;
+  result.switch_interval_s = static_cast<double>(options.switch_interval_ns) * 1e-9;
+  result.ignore_environment = !options.use_environment;
+  return result;
+}
+
+void open_runtime(State& state, const Options& options) {
+  state.close_timeout_ns = options.close_timeout_ns;
+  state.finalizer_limit_ns = options.finalizer_limit_ns;
+  state.runtime = std::make_unique<Runtime>(runtime_options(options));
+  state.shared = &state.runtime->shared();
+  if (options.stack_limit != 0) state.shared->max_stack_slots = static_cast<std::uint32_t>(options.stack_limit);
+  state.shared->heap.add_root_visitor(&state);
+  Session& session = add_session(&state, sched::native_thread_of(state.runtime->main_thread()));
+  session.is_main = true;
+  OpenCall call{&state, options.libraries};
+  if (state.runtime->run(open_libraries, &call) != Status::kOk) throw std::bad_alloc();
+  if (options.host_loop != nullptr) open_host_loop(&state, options.host_loop);
+}
+
+// What is left to do when opening has failed half-way.
+void abandon(State* state) noexcept {
+  state->closed.store(true);
+  if (state->shared != nullptr) state->shared->heap.remove_root_visitor(state);
+  state->runtime.reset();
+  state->freed = true;
+  drop_closed_sessions();
+  release(state);
+}
+
+}  // namespace
+
+State* open(const Options& options, Failure** failure) noexcept {
+  auto* state = new (std::nothrow) State;
+  if (state != nullptr) {
+    try {
+      open_runtime(*state, options);
+      return state;
+    } catch (const std::bad_alloc&) {
+    } catch (const ScriptError&) {
+    }
+    abandon(state);
+  }
+  *failure = host::make_failure(Outcome::kError, "not enough memory");
+  return nullptr;
+}
+
+namespace {
+
+bool wait_for_users(State* state, std::int64_t deadline_ns) noexcept {
+  while (state->users.load(std::memory_order_acquire) > 0) {
+    if (monotonic_ns() >= deadline_ns) return false;
+    std::this_thread::sleep_for(std::chrono::microseconds(100));
+  }
+  return true;
+}
+
+// The threads of the host that are still inside.
+void name_stuck_hosts(State* state, CloseReport* report) {
+  const std::lock_guard guard(state->mutex);
+  for (const Session* session : state->sessions) {
+    if (session->native != nullptr && session->depth.load(std::memory_order_relaxed) > 0) {
+      report->stuck.push_back(session->native->state().name);
+    }
+  }
+}
+
+void detach_hosts(State* state) {
+  std::vector<sched::NativeThread*> natives;
+  {
+    const std::lock_guard guard(state->mutex);
+    natives.reserve(state->sessions.size());
+    for (Session* session : state->sessions) {
+      if (session->is_host) natives.push_back(session->native);
+      session->native = nullptr;
+    }
+  }
+  for (sched::NativeThread* native : natives) {
+    state->shared->gil.acquire(native->state().gil_slot);
+    native->adopt_stack();
+    sched::group_of(*state->shared).detach_host_thread(*native);
+  }
+}
+
+void let_roots_go(State* state) noexcept {
+  drain_deferred(state);
+  state->shared->heap.remove_root_visitor(state);
+  const std::lock_guard guard(state->mutex);
+  for (Root* root = state->roots; root != nullptr;) {
+    Root* next = root->next;
+    root->value = Slot();
+    root->previous = nullptr;
+    root->next = nullptr;
+    root = next;
+  }
+  state->roots = nullptr;
+  state->roots_are_gone = true;
+  state->classes.clear();
+}
+
+// The closing thread takes the main thread's place: what still runs is called by it.
+void become_main(State* state, sched::NativeThread& main) {
+  Session* session = find_session(state);
+  if (session == nullptr) session = &add_session(state, main);
+  session->native = &main;
+  session->is_main = true;
+  session->is_host = false;
+  session->inside.store(true);
+  sessions.last = session;
+}
+
+// Runs what is left of the script's code and takes everything down but the runtime's memory. Returns: whether that may go.
+bool shut_down(State* state, CloseReport* report) {
+  sched::NativeThread& main = sched::native_thread_of(state->runtime->main_thread());
+  become_main(state, main);
+  GilSlot* slot = main.state().gil_slot;
+  state->shared->gil.acquire(slot);
+  main.adopt_stack();
+  main.drop_kept_fiber();
+  state->shared->gil.release(slot);
+  close_host_loop(state);
+  const FinalizerLimit limit(state);
+  const bool ended = state->runtime->close(state->close_timeout_ns);
+  if (!ended) {
+    for (sched::NativeThread* thread : state->runtime->threads().threads()) {
+      if (!thread->is_main()) report->stuck.push_back(thread->state().name);
+    }
+  }
+  return ended;
+}
+
+}  // namespace
+
+// A guard of the calling thread that is still open ends here; its `leave` finds nothing to do.
+bool close(State* state, CloseReport* report) noexcept {
+  Session* own = find_session(state);
+  if (own != nullptr && own->native != nullptr && !state->freed && holds(*own)) {
+    if (own->inside.load()) return false;
+    state->shared->gil.release(own->native->state().gil_slot);
+    state->users.fetch_sub(static_cast<std::uint32_t>(own->depth.exchange(0)), std::memory_order_release);
+  }
+  if (state->closed.exchange(true, std::memory_order_seq_cst)) return state->freed;
+  CloseReport unread;
+  if (report == nullptr) report = &unread;
+  stop_all(state, StopReason::kInterrupt, "the runtime is closed");
+  if (!wait_for_users(state, monotonic_ns() + state->close_timeout_ns)) {
+    name_stuck_hosts(state, report);
+    (void)state->runtime.release();
+    end_watchdog(state);
+    return false;
+  }
+  detach_hosts(state);
+  const bool ended = shut_down(state, report);
+  end_watchdog(state);
+  fail_spawned(state);
+  drop_posts(state);
+  if (ended) {
+    let_roots_go(state);
+    state->mail.reset();
+    state->runtime.reset();
+    state->freed = true;
+  } else {
+    (void)state->runtime.release();
+  }
+  drop_closed_sessions();
+  return ended;
+}
+
+const char* version() noexcept { return kVersion; }
+
+}  // namespace baton::abi

@@ -1,0 +1,185 @@
+// What stands behind a baton::VM: the record of a runtime that the border's functions (baton/abi.hpp) work on.
+//
+// Invariants
+//  - The record is counted and outlives its runtime: roots, futures and threads of the host refer to it. `closed` says whether
+//    the runtime may still be entered.
+//  - `users` counts the threads of the host that are between enter and leave; the runtime is freed only when there are none.
+//  - Each thread that has entered has a Session for each State, found through a thread-local list. Whether it holds the lock
+//    is asked of the lock itself, so nothing must be kept in step.
+//  - Script code runs only on fibers: outside all calls a session switches to its thread's kept fiber (`run_inside`).
+// Owner: counted references. Threading: fields below `mutex` under it, roots under the GIL, the rest as it says.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "baton/abi.hpp"
+#include "host/runtime.h"
+#include "sched/completion.h"
+#include "sync/released.h"
+#include "vm/call.h"
+#include "vm/native.h"
+
+namespace baton::loop {
+class HostLoop;
+}
+
+namespace baton::host {
+struct SpawnRequest;
+struct Watchdog;
+}  // namespace baton::host
+
+namespace baton::abi {
+
+// A thread of the operating system at one State.
+struct Session {
+  State* state = nullptr;  // holds a reference
+  sched::NativeThread* native = nullptr;
+  std::atomic<bool> inside{false};  // between the switch to the kept fiber and back
+  bool is_main = false;
+  bool is_host = false;  // attached for the host, to be detached with it; otherwise the runtime's own thread
+  bool has_clock = false;  // `os_thread` is alive: it is the one that made this session
+  pthread_t os_thread{};
+  std::atomic<int> depth{0};  // times that `enter` took the lock and `leave` has not followed
+  std::optional<Released> released;  // a pause
+  int plain_pauses = 0;              // pauses inside it
+  std::string message;    // of the newest error, kept by the handler
+  std::string traceback;
+};
+
+struct Post {
+  void (*function)(void* context);
+  void (*drop)(void* context) noexcept;
+  void* context;
+};
+
+struct ClassRecord {
+  std::string name;
+  Value metatable;
+  struct Base {
+    const void* type;
+    void* (*cast)(void*) noexcept;
+  };
+  std::vector<Base> bases;
+};
+
+struct State final : RootVisitor {
+  State();
+  ~State() override;
+  void mark_roots(Heap& heap) override;
+
+  std::atomic<std::uint32_t> references{1};
+  std::atomic<bool> closed{false};
+  std::atomic<std::uint32_t> users{0};
+  std::atomic<bool> has_deferred{false};
+  std::unique_ptr<host::Runtime> runtime;
+  SharedState* shared = nullptr;
+  std::int64_t close_timeout_ns = 0;
+  std::int64_t finalizer_limit_ns = 0;
+  std::atomic<bool> freed{false};  // closing has freed everything
+
+  // Under the GIL.
+  Root* roots = nullptr;
+  Value handler;  // the message handler of calls from the host
+  std::unordered_map<const void*, ClassRecord> classes;
+  host::SpawnRequest* spawned = nullptr;  // not ended
+
+  std::mutex mutex;
+  Root* deferred = nullptr;      // released without the GIL
+  bool roots_are_gone = false;   // the runtime is gone, and all roots have let go
+  std::vector<Session*> sessions;
+  std::vector<Post> posts;
+  bool post_is_announced = false;
+  std::unique_ptr<sched::Completion> mail;
+  std::string stop_message;
+  StopReason stop_reason = StopReason::kNone;
+  std::unique_ptr<host::Watchdog> watchdog;
+  std::atomic<bool> has_budget{false};
+  loop::HostLoop* host_loop = nullptr;
+  bool is_watched = false;  // a loop of the host watches the backend descriptor; under the GIL
+};
+
+}  // namespace baton::abi
+
+namespace baton::host {
+
+using abi::Failure;
+using abi::Outcome;
+using abi::Session;
+using abi::Slot;
+using abi::State;
+
+inline const Value& value_of(const Slot& slot) noexcept { return reinterpret_cast<const Value&>(slot); }
+inline Slot slot_of(const Value& v) noexcept { return Slot::make(v.bits, static_cast<std::uint8_t>(v.tag)); }
+
+// The calling thread's session, made if it is new. Returns: null if that failed. Takes: an open state. Raises: nothing.
+Session* session_of(State* state) noexcept;
+// The same for a thread that is inside the runtime already. Raises: nothing.
+Session& present_session(State* state) noexcept;
+// Makes a session for the native thread that runs `thread`, which is the runtime's own, if it has none. Raises: std::bad_alloc.
+Session& adopt_session(State* state, ThreadState& thread);
+
+// Why something failed, made of the error value; `traceback` is taken from the record that the handler left. Raises: nothing.
+Failure* make_error(State* state, ThreadState& thread, const Value& error) noexcept;
+Failure* make_failure(Outcome outcome, const char* message) noexcept;
+// The failure of a call that was stopped. Raises: nothing.
+Failure* make_stopped(State* state) noexcept;
+
+// Runs `body(thread, context)` where script code may run: on a fiber. It lets out nothing but ForcedUnwind; kError means that
+// thread.pending is an error. What it leaves on the stack is dropped. Outcomes: kOk, kError, kStopped with `failure`.
+// Takes: the GIL. Raises: nothing.
+Outcome run_inside(State* state, Status (*body)(ThreadState& thread, void* context), void* context, Failure** failure) noexcept;
+
+// The same for a callable that may raise anything.
+template <class Body>
+Outcome run_body(State* state, Body& body, Failure** failure) noexcept {
+  return run_inside(
+      state,
+      [](ThreadState& thread, void* context) {
+        return vm::protected_run(thread, [](ThreadState& t, void* inner) { (*static_cast<Body*>(inner))(t); }, context);
+      },
+      &body, failure);
+}
+
+// The native handler of calls from the host: keeps the traceback of an error. Raises: kMemory.
+Value make_handler(State* state, ThreadState& thread);
+
+// Ends what the last stop of this thread asked for: its tasks and the runtime's own threads. Called at the outermost call's
+// end, on its fiber. Raises: nothing.
+void finish_stop(State* state, ThreadState& thread) noexcept;
+// Stops the entered calls of all threads. Any thread. Raises: nothing.
+void stop_all(State* state, abi::StopReason reason, std::string_view message) noexcept;
+// Whether a limit has been exceeded and its budget has not ended. Raises: nothing.
+bool is_exhausted(State* state) noexcept;
+// Stops script code that runs beyond the state's finalizer limit, for its lifetime.
+class FinalizerLimit {
+ public:
+  explicit FinalizerLimit(State* state) noexcept;
+  ~FinalizerLimit();
+  FinalizerLimit(const FinalizerLimit&) = delete;
+  FinalizerLimit& operator=(const FinalizerLimit&) = delete;
+
+ private:
+  abi::Budget* budget_ = nullptr;
+};
+
+// Ends the watchdog's thread. Raises: nothing.
+void end_watchdog(State* state) noexcept;
+
+// While a loop of the host watches the backend descriptor and nothing runs, whoever readies a task must write to it.
+// Takes: a watched state. Raises: nothing.
+void set_watched(State* state, bool watched) noexcept;
+
+// Everything that still waits for the runtime learns that it is closed. Raises: nothing.
+void drop_posts(State* state) noexcept;
+void fail_spawned(State* state) noexcept;
+void close_host_loop(State* state) noexcept;
+// The host's libuv loop drives the main thread. Raises: std::bad_alloc.
+void open_host_loop(State* state, uv_loop_s* loop);
+
+}  // namespace baton::host
