@@ -90,7 +90,8 @@ std::uint64_t grant_of(std::string_view module) {
 }
 
 bool is_granted(std::uint64_t granted, std::string_view module) {
-  return granted == kEverything || (granted & grant_of(module)) != 0;
+  const std::uint64_t grants = grant_of(module);
+  return granted == kEverything || grants == kEverything || (granted & grants) != 0;
 }
 
 void remove_fields(ThreadState& thread, Table* library, std::initializer_list<const char*> names) {

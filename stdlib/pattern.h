@@ -167,7 +167,7 @@ class Matcher {
   const char* match(const char* s, const Node* node, int depth);
   const char* match_most(const char* s, const Node* node, int depth);
   const char* match_fewest(const char* s, const Node* node, int depth);
-  const char* match_balance(const char* s, const Node* node) const noexcept;
+  const char* match_balance(const char* s, const Node* node);
   const char* match_back(const char* s, const Node* node);
   bool one(const char* s, const Node* node) const noexcept;
   const char* run_end(const char* s, const Node* node) const noexcept;

@@ -150,11 +150,13 @@ const char* Matcher::match_fewest(const char* s, const Node* node, int depth) {
   }
 }
 
-const char* Matcher::match_balance(const char* s, const Node* node) const noexcept {
+const char* Matcher::match_balance(const char* s, const Node* node) {
+  constexpr std::size_t kBytesPerStep = 8;
   if (s == end_ || byte_at(s) != node->byte) return nullptr;
   std::size_t open = 1;
   while (++s < end_) {
     const unsigned char c = byte_at(s);
+    if (BATON_UNLIKELY(reinterpret_cast<std::uintptr_t>(s) % kBytesPerStep == 0)) spend(1);
     if (c == node->byte2) {
       if (--open == 0) return s + 1;
     } else if (c == node->byte) {

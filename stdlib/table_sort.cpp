@@ -177,6 +177,7 @@ class Quicksort {
       if (a.is_float() && b.is_float()) return a.number < b.number;
       return vm::less(thread_, a, b);
     }
+    if (BATON_UNLIKELY(++comparisons_ % 64 == 0)) vm::poll(thread_);  // a function without loops would not
     Value* top = call_.coroutine()->top;  // eight slots of the window are in use at most, so there is room
     top[0] = call_.slot(2);
     top[1] = a;

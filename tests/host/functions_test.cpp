@@ -155,7 +155,8 @@ TEST_CASE("classes have constructors, methods, properties and metamethods") {
   CHECK(copy.y == 9);
   vm["v"] = Vec(1, 1);
   CHECK(vm.eval<double>("v:scale(3).x") == 3);
-  CHECK(vm.eval<double>("v.x") == 1);  // scale returned a reference: a copy travelled
+  CHECK(vm.eval<double>("v.x") == 3);
+  CHECK(vm.run<double>("local w = v:scale(1) w.x = 100 return v.x") == 3);  // scale returned a reference: a copy travelled
   Vec mine(2, 2);
   vm["mine"] = &mine;
   vm.run("mine:scale(2) mine.x = 9");
