@@ -45,9 +45,9 @@ TOOLS_MORE = {"terminal": ["sync"], "disassemble": ["compiler", "syntax", "value
 # (pattern of an outside include, folders where it is at home)
 OUTSIDE = [
     (re.compile(r"(thread|mutex|shared_mutex|condition_variable|semaphore|future|barrier|latch|stop_token|pthread\.h|linux/futex\.h)$"),
-     ["runtime/sync", "tests"]),
+     ["runtime/sync", "runtime/host", "tools/examples", "tools/bench", "tests"]),  # host: it meets the host's own threads
     (re.compile(r"boost/context"), ["runtime/fiber"]),
-    (re.compile(r"uv\.h$"), ["runtime/loop"]),
+    (re.compile(r"uv\.h$"), ["runtime/loop", "tests/host"]),
     (re.compile(r"catch2/"), ["tests"]),
     (re.compile(r"(lua|lauxlib|lualib|lua5\.4/.*)\.h(pp)?$"), ["tests/differential"]),
 ]

@@ -68,7 +68,9 @@ void end_session(Session& session) noexcept {
     }
     end_use(state);
   } else {
-    forget_session(state, &session);
+    const std::lock_guard guard(state->mutex);
+    std::erase(state->sessions, &session);
+    if (session.is_host && session.native != nullptr) state->orphans.push_back(session.native);  // whoever closes detaches it
   }
   abi::release(state);
 }
@@ -426,6 +428,7 @@ void open_runtime(State& state, const Options& options) {
   state.shared->heap.add_root_visitor(&state);
   Session& session = add_session(&state, sched::native_thread_of(state.runtime->main_thread()));
   session.is_main = true;
+  state.runtime->threads().count_foreign(1);  // the host may post at any time, so nothing here is stuck for ever
   OpenCall call{&state, options.libraries};
   if (state.runtime->run(open_libraries, &call) != Status::kOk) throw std::bad_alloc();
   if (options.host_loop != nullptr) open_host_loop(&state, options.host_loop);
@@ -482,7 +485,8 @@ void detach_hosts(State* state) {
   std::vector<sched::NativeThread*> natives;
   {
     const std::lock_guard guard(state->mutex);
-    natives.reserve(state->sessions.size());
+    natives.swap(state->orphans);
+    natives.reserve(natives.size() + state->sessions.size());
     for (Session* session : state->sessions) {
       if (session->is_host) natives.push_back(session->native);
       session->native = nullptr;

@@ -93,6 +93,7 @@ struct State final : RootVisitor {
   Root* deferred = nullptr;      // released without the GIL
   bool roots_are_gone = false;   // the runtime is gone, and all roots have let go
   std::vector<Session*> sessions;
+  std::vector<sched::NativeThread*> orphans;  // of threads of the host that ended while the runtime was being closed
   std::vector<Post> posts;
   bool post_is_announced = false;
   std::unique_ptr<sched::Completion> mail;

@@ -177,8 +177,9 @@ void set_watched(State* state, bool watched) noexcept {
   sched::Scheduler& scheduler = main_of(state).scheduler();
   auto* events = static_cast<loop::EventLoop*>(scheduler.events());
   scheduler.set_outside(watched);
-  if (watched) events->arm();
-  else events->disarm();
+  if (!watched) return events->disarm();
+  events->arm();
+  if (state->host_loop != nullptr) state->host_loop->refresh();
 }
 
 void drop_posts(State* state) noexcept {

@@ -24,6 +24,8 @@ class HostLoop {
 
   // Returns: null if libuv or memory refuses. Raises: nothing.
   static HostLoop* open(uv_loop_s* loop, int descriptor, const Client& client) noexcept;
+  // The runtime has more to do, or less: asks it now, and not only before the loop sleeps. Raises: nothing.
+  void refresh() noexcept { prepare(); }
   // No callback comes after this. Raises: nothing.
   void close() noexcept;
 

@@ -48,6 +48,7 @@ const Value& metamethod(const SharedState& shared, const Value& v, Metamethod wh
 }
 
 void set_metatable(ThreadState& thread, const Value& object, Table* metatable) {
+  if (object.is_table() && (object.table()->mode & kTableFrozen) != 0) raise(ErrorId::kTableFrozen);
   // Registered first: it may raise, and then nothing has changed.
   note_finalizer(thread, object.object, metatable);
   if (object.is_table()) {

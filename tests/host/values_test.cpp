@@ -99,7 +99,6 @@ TEST_CASE("types of the host convert by a specialisation") {
 TEST_CASE("tables are indexed, iterated and have metamethods") {
   baton::VM vm;
   baton::Table t = vm.table();
-  t["a"]["b"];  // a place is not an access
   t["a"] = vm.table();
   t["a"]["b"] = 5;
   CHECK(t["a"]["b"].as<int>() == 5);
@@ -123,7 +122,7 @@ TEST_CASE("tables are indexed, iterated and have metamethods") {
   vm.run("setmetatable(t, {__index = function(_, k) return k .. '!' end})");
   CHECK(t.get<std::string>("x") == "x!");
   CHECK(t.raw_get<baton::Value>("x").is_nil());
-  CHECK(vm.eval<std::string>("t.a.b") == "5");
+  CHECK(vm.eval<int>("t.a.b") == 5);
 }
 
 TEST_CASE("handles are roots and may outlive their VM") {

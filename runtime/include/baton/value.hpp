@@ -182,8 +182,6 @@ template <class T>
 inline constexpr bool is_tuple = false;
 template <class... T>
 inline constexpr bool is_tuple<std::tuple<T...>> = true;
-template <class A, class B>
-inline constexpr bool is_tuple<std::pair<A, B>> = true;
 
 // Calls `function`, converts what comes back to R: void, one value, a tuple of several, or a vector of all.
 template <class R, class... Arguments>
