@@ -241,7 +241,7 @@ struct BoundFunction : abi::Binding {
   template <std::size_t... I>
   abi::Answer call_with(Context& context, abi::Invocation& call, std::index_sequence<I...>) {
     std::tuple<Argument<A>...> arguments;
-    std::size_t next = 0;
+    [[maybe_unused]] std::size_t next = 0;
     if (!(pull_argument<A>(context, call, next, std::get<I>(arguments)) && ...)) return abi::Answer::kBadArgument;
     if constexpr (std::is_void_v<R>) {
       invoke(context, std::get<I>(arguments)...);

@@ -59,7 +59,7 @@ constexpr libs& operator|=(libs& a, libs b) noexcept { return a = a | b; }
 
 struct Config {
   std::string name = "main";                   // in reports
-  libs libs = v0::libs::all;
+  v0::libs libs = v0::libs::all;
   std::size_t memory_limit = 0;                // bytes that values, stacks and code may take; 0: no limit
   std::size_t stack_limit = 0;                 // values on one coroutine's stack; 0: the language's 1,000,000
   std::chrono::nanoseconds switch_interval{0};  // how long a native thread keeps the lock while others want it; 0: 5 ms

@@ -457,7 +457,7 @@ decltype(auto) pull(Context& context, const abi::Slot& slot) {
 
 template <class R, class... Arguments>
 R call(abi::State* state, const abi::Slot& function, Arguments&&... arguments) {
-  Context context{state};
+  [[maybe_unused]] Context context{state};
   constexpr int kCount = sizeof...(Arguments);
   abi::Slot slots[kCount + 1] = {detail::push(context, std::forward<Arguments>(arguments))...};
   abi::Failure* failure = nullptr;

@@ -40,8 +40,8 @@ struct SpawnCompletion : abi::Completion {
     FutureState<R>& shared = *completion->shared;
     try {
       if (results == nullptr || failure != nullptr) throw_failure(failure != nullptr ? failure->outcome : abi::Outcome::kStopped, failure);
-      Context context{state};
-      const abi::Slot first = count > 0 ? results[0] : abi::Slot();
+      [[maybe_unused]] Context context{state};
+      [[maybe_unused]] const abi::Slot first = count > 0 ? results[0] : abi::Slot();
       if constexpr (std::is_void_v<R>) {
         shared.finish([&] { shared.value.emplace(); });
       } else if constexpr (std::is_same_v<R, std::vector<Value>>) {
@@ -114,7 +114,7 @@ Value run_source(abi::State* state, std::string_view source, Arguments&&... argu
 template <class R, class... Arguments>
 Future<R> VM::spawn(const Function& f, Arguments&&... arguments) {
   const Lock lock(state_);
-  detail::Context context{state_};
+  [[maybe_unused]] detail::Context context{state_};
   constexpr int kCount = sizeof...(Arguments);
   abi::Slot slots[kCount + 1] = {detail::push(context, std::forward<Arguments>(arguments))...};
   auto shared = std::make_shared<detail::FutureState<R>>();
