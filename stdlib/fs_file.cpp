@@ -137,38 +137,14 @@ int file_write(NativeCall& call) { return write_arguments(call, check_file(call)
 
 int file_lines(NativeCall& call) {
   (void)check_file(call);
-  return push_line_iterator(call);
+  return push_stream_iterator(call, 0);
 }
-
-// Upvalues: the file, the size of a chunk.
-int next_chunk(NativeCall& call) {
-  const Value subject = call.upvalue(1);
-  auto& file = **static_cast<FileStream**>(subject.userdata()->block());
-  const auto size = static_cast<std::size_t>(call.upvalue(2).integer);
-  call.push(subject);
-  while (!file.is_closed() && file.buffered().size() < size && file.fill(call.thread())) {
-  }
-  if (file.error() != 0) {
-    (void)call.failure_named(file.error(), "");
-    vm::raise_text(call.thread(), call.slot(call.size() - 1).string()->view());
-  }
-  const std::size_t count = std::min(size, file.buffered().size());
-  if (count == 0) return call.result(Value());
-  call.push(Value::of(string::make(call.heap(), file.buffered().substr(0, count))));
-  file.consume(count);
-  return 1;
-}
-
-constexpr NativeInfo kNextChunk = {"chunks", "chunks()", "The next chunk of a file, or nil.", next_chunk};
 
 int file_chunks(NativeCall& call) {
   (void)check_file(call);
   const std::int64_t size = call.optional_integer(2, kBlock);
   if (size < 1) call.argument_error(2, "must be at least 1");
-  const Value next = native::make(call.thread(), &kNextChunk, 2);
-  next.native()->upvalues()[0] = call.arg(1);
-  next.native()->upvalues()[1] = Value::from(size);
-  return call.result(next);
+  return push_stream_iterator(call, static_cast<std::size_t>(size));
 }
 
 int file_seek(NativeCall& call) {
@@ -264,11 +240,16 @@ int fs_open(NativeCall& call) {
   const auto job = run_file_job<Open>(call.thread(), "fs.open", path, flags);
   if (job->error != 0) return call.failure_named(job->error, path);
   auto stream = std::make_unique<FileStream>(job->state.file, (flags & O_APPEND) != 0);
+  stream->birthplace().note(call);
   Userdata* handle = userdata::make(call.heap(), sizeof(FileStream*));
   call.push(Value::of(handle));
   // As the class Stream: a ByteStream*, so that both share their iterators.
   *static_cast<FileStream**>(handle->block()) = stream.release();
-  handle->release = [](void* block) noexcept { delete *static_cast<FileStream**>(block); };
+  handle->release = [](void* block) noexcept {
+    FileStream* owned = *static_cast<FileStream**>(block);
+    if (!owned->is_closed()) owned->birthplace().complain("File");
+    delete owned;
+  };
   handle->metatable = file_metatable(call.thread());
   return 1;
 }

@@ -8,6 +8,7 @@
 #include <deque>
 #include <utility>
 
+#include "birthplace.h"
 #include "fs_job.h"
 #include "loop/event_loop.h"
 #include "sched/wait.h"
@@ -25,6 +26,7 @@ struct Change {
 
 struct FileWatch {
   int descriptor = -1;
+  Birthplace birthplace;
   SharedState* shared = nullptr;  // of who has waited for it
   std::string path;
   std::deque<Change> changes;
@@ -131,11 +133,13 @@ int fs_watch(NativeCall& call) {
     return call.failure_named(error, watch->path);
   }
   while (watch->path.size() > 1 && watch->path.back() == '/') watch->path.pop_back();
+  watch->birthplace.note(call);
   Userdata* handle = userdata::make(call.heap(), sizeof(FileWatch*));
   call.push(Value::of(handle));
   *static_cast<FileWatch**>(handle->block()) = watch.release();
   handle->release = [](void* block) noexcept {
     FileWatch* owned = *static_cast<FileWatch**>(block);
+    if (owned->descriptor >= 0) owned->birthplace.complain("FileWatch");
     owned->close();
     delete owned;
   };

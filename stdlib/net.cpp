@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "all_modules.h"
+#include "birthplace.h"
 #include "host/load.h"
 #include "loop/event_loop.h"
 #include "net_address.h"
@@ -181,9 +182,11 @@ int net_connect(NativeCall& call) {
 // --- listeners -------------------------------------------------------------------------------------------------------------
 
 struct Listener {
+  static constexpr const char* kName = kListenerClass;
   int descriptor = -1;
   int port = 0;
   SharedState* shared = nullptr;  // of who has waited for it
+  Birthplace birthplace;
   std::string path;  // of a unix socket, removed when it is closed
   std::shared_ptr<const TlsContext> tls;  // null: none
 
@@ -282,11 +285,13 @@ const NativeInfo kListenerMetamethods[] = {
 // A userdata that owns `made` through a pointer; it is closed when it is collected.
 template <class Owned>
 void push_owner(NativeCall& call, std::unique_ptr<Owned> made, Table* metatable) {
+  made->birthplace.note(call);
   Userdata* handle = userdata::make(call.heap(), sizeof(Owned*));
   call.push(Value::of(handle));
   *static_cast<Owned**>(handle->block()) = made.release();
   handle->release = [](void* block) noexcept {
     Owned* owned = *static_cast<Owned**>(block);
+    if (owned->descriptor >= 0) owned->birthplace.complain(Owned::kName);
     owned->close();
     delete owned;
   };
@@ -327,7 +332,9 @@ int net_listen(NativeCall& call) {
 // --- datagrams -------------------------------------------------------------------------------------------------------------
 
 struct Udp {
+  static constexpr const char* kName = kUdpClass;
   int descriptor = -1;
+  Birthplace birthplace;
   int family = AF_UNSPEC;
   SharedState* shared = nullptr;  // of who has waited for it
 

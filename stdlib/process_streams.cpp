@@ -86,7 +86,7 @@ class StandardStream final : public ByteStream {
 int standard_stream(NativeCall& call, const char* key, int descriptor) {
   const Value known = native::get_field(call.thread(), call.shared().registry, key);
   if (!known.is_nil()) return call.result(known);
-  push_stream(call, std::make_unique<StandardStream>(descriptor));
+  push_stream(call, std::make_unique<StandardStream>(descriptor), false);
   const Value made = call.slot(call.size());
   native::set_field(call.thread(), call.shared().registry, key, made);
   return 1;

@@ -199,7 +199,7 @@ int stream_write(NativeCall& call) { return write_arguments(call, check_stream(c
 
 int stream_lines(NativeCall& call) {
   (void)check_stream(call);
-  return push_line_iterator(call);
+  return push_stream_iterator(call, 0);
 }
 
 int stream_shutdown(NativeCall& call) {
@@ -246,13 +246,34 @@ const NativeInfo kMetamethods[] = {
     {nullptr, nullptr, nullptr, nullptr},
 };
 
-// Upvalue 1: the stream.
-int next_line(NativeCall& call) {
-  const Value subject = call.upvalue(1);
+// --- iterators -------------------------------------------------------------------------------------------------------------
+
+// One object that is called and closed. Closing it leaves the stream open: what is not read yet is for others.
+constexpr const char* kIteratorClass = "StreamIterator";
+
+struct Iteration {
+  std::size_t chunk;  // bytes; 0: lines
+};
+
+// Reads the next piece. Returns: false at the end, or after a failure, which the stream tells.
+bool read_piece(NativeCall& call, ByteStream& stream, std::size_t chunk) {
+  if (chunk == 0) return read_line(call, stream, false);
+  while (!stream.is_closed() && stream.buffered().size() < chunk && stream.fill(call.thread())) {
+  }
+  const std::size_t count = stream.error() == 0 ? std::min(chunk, stream.buffered().size()) : 0;
+  if (count == 0) return false;
+  take(call, stream, count);
+  return true;
+}
+
+int next_piece(NativeCall& call) {
+  const Iteration iteration = *static_cast<Iteration*>(call.check_userdata(1, kIteratorClass));
+  const Value subject = call.arg(1).userdata()->user_values()[0];
+  if (subject.is_nil()) return call.result(Value());
   auto& stream = *static_cast<Block*>(subject.userdata()->block())->stream;
   call.push(subject);
   if (stream.is_closed()) return call.result(Value());
-  if (read_line(call, stream, false)) return 1;
+  if (read_piece(call, stream, iteration.chunk)) return 1;
   if (stream.error() != 0) {
     (void)stream.push_failure(call, stream.error());
     vm::raise_text(call.thread(), call.slot(call.size() - 1).string()->view());
@@ -260,7 +281,22 @@ int next_line(NativeCall& call) {
   return call.result(Value());
 }
 
-constexpr NativeInfo kNextLine = {"lines", "lines()", "The next line of a stream, or nil.", next_line};
+int close_iterator(NativeCall& call) {
+  (void)call.check_userdata(1, kIteratorClass);
+  call.arg(1).userdata()->user_values()[0] = Value();
+  return 0;
+}
+
+const NativeInfo kIteratorMethods[] = {
+    {"close", "iterator:close()", "Ends it; the stream stays open.", close_iterator},
+    {nullptr, nullptr, nullptr, nullptr},
+};
+
+const NativeInfo kIteratorMetamethods[] = {
+    {"__call", "iterator()", "The next piece, or nil at the end; raises what goes wrong.", next_piece},
+    {"__close", "iterator:__close()", "Ends it; the stream stays open.", close_iterator},
+    {nullptr, nullptr, nullptr, nullptr},
+};
 
 }  // namespace
 
@@ -275,22 +311,31 @@ ByteStream& check_stream(NativeCall& call) {
   return stream;
 }
 
-int push_line_iterator(NativeCall& call) {
-  const Value next = native::make(call.thread(), &kNextLine, 1);
-  next.native()->upvalues()[0] = call.arg(1);
-  return call.result(next);
+int push_stream_iterator(NativeCall& call, std::size_t chunk) {
+  Table* metatable = native::class_with_methods(call.thread(), kIteratorClass, kIteratorMethods, kIteratorMetamethods);
+  Userdata* iterator = userdata::make(call.heap(), sizeof(Iteration), 1);
+  static_cast<Iteration*>(iterator->block())->chunk = chunk;
+  iterator->user_values()[0] = call.arg(1);
+  iterator->metatable = metatable;
+  call.push(Value::of(iterator));
+  call.push(Value());
+  call.push(Value());
+  call.push(Value::of(iterator));
+  return 4;
 }
 
 Table* stream_metatable(ThreadState& thread) {
   return native::class_with_methods(thread, kStreamClass, kMethods, kMetamethods);
 }
 
-void push_stream(NativeCall& call, std::unique_ptr<ByteStream> stream) {
+void push_stream(NativeCall& call, std::unique_ptr<ByteStream> stream, bool must_be_closed) {
+  if (must_be_closed) stream->birthplace().note(call);
   Userdata* handle = userdata::make(call.heap(), sizeof(Block));
   call.push(Value::of(handle));
   static_cast<Block*>(handle->block())->stream = stream.release();
   handle->release = [](void* block) noexcept {
     ByteStream* owned = static_cast<Block*>(block)->stream;
+    if (!owned->is_closed()) owned->birthplace().complain("Stream");
     owned->close(nullptr);
     delete owned;
   };

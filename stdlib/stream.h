@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "birthplace.h"
 #include "vm/native.h"
 
 namespace baton::stdlib {
@@ -45,15 +46,20 @@ class ByteStream {
   std::string_view buffered() const noexcept { return std::string_view(buffer_).substr(start_); }
   void consume(std::size_t count) noexcept;
   int error() const noexcept { return error_; }
+  // Where it was opened, for streams that must be closed.
+  Birthplace& birthplace() noexcept { return birthplace_; }
 
  protected:
   std::string buffer_;
   std::size_t start_ = 0;  // of what is not read yet
   int error_ = 0;
+
+ private:
+  Birthplace birthplace_;
 };
 
-// Pushes a Stream that owns `stream`. Raises: kMemory.
-void push_stream(NativeCall& call, std::unique_ptr<ByteStream> stream);
+// Pushes a Stream that owns `stream`. One that need not be closed is not complained about. Raises: kMemory.
+void push_stream(NativeCall& call, std::unique_ptr<ByteStream> stream, bool must_be_closed = true);
 // Argument 1, open. Raises: "Stream expected", "attempt to use a closed stream".
 ByteStream& check_stream(NativeCall& call);
 // The stream that `v` is, open or closed, or null. Raises: kMemory.
@@ -65,8 +71,9 @@ Table* stream_metatable(ThreadState& thread);
 int read_stream_formats(NativeCall& call, ByteStream& stream, int first, int last);
 // What is there, at most `most` bytes, at least one; waits if nothing is. Pushes it; or nil at the end; or nil, message, code.
 int read_some(NativeCall& call, ByteStream& stream, std::size_t most);
-// An iterator of lines without their ends over the stream in argument 1. Pushes its values; returns how many.
-int push_line_iterator(NativeCall& call);
+// A closable iterator over the stream in argument 1: of lines without their ends, or of pieces of `chunk` bytes if that is not 0.
+// Pushes the values for a generic for; returns how many. Raises: kMemory.
+int push_stream_iterator(NativeCall& call, std::size_t chunk);
 // Writes arguments 2... (strings and numbers). Returns: results pushed: true, or nil, message, code.
 int write_arguments(NativeCall& call, ByteStream& stream);
 
