@@ -80,11 +80,11 @@ struct SharedState final : RootVisitor {
     const char* name = nullptr;
     Table* metatable = nullptr;
   };
-  static constexpr std::size_t kKnownClasses = 64;
+  static constexpr std::size_t kKnownClasses = 256;  // names are neighbours in memory: among 64 places some shared one
   KnownClass known_classes[kKnownClasses];
   KnownClass& known_class(const char* class_name) noexcept {
-    const auto address = reinterpret_cast<std::uintptr_t>(class_name);
-    return known_classes[(address ^ address >> 6) % kKnownClasses];
+    const std::uint64_t mixed = reinterpret_cast<std::uintptr_t>(class_name) * 0x9e3779b97f4a7c15u;
+    return known_classes[(mixed >> 48) % kKnownClasses];
   }
   std::size_t stress_pause = 0;  // stress build: safepoints to pass before the next full collection
   // A profile is being taken: told at a safepoint that was asked for it. Null: none. See stdlib/profile_sampler.cpp.
