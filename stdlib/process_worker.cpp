@@ -397,9 +397,7 @@ void serve_worker(ThreadState& thread) {
   static OsThread watcher;
   if (watcher.start("baton watcher", kWatcherStackBytes, nullptr, watch_parent, nullptr) != 0) return;  // it would outlive us
   watcher.detach();
-  vm::push(thread, native::get_field(thread, thread.shared.registry, "_REQUIRE"));
-  vm::push(thread, Value::of(string::make(thread.heap(), "baton.process")));
-  vm::call(thread, 1, 0);
+  register_travellers(thread);  // the module itself is opened when a job asks for it
   vm::push(thread, native::make(thread, &kServe));
   vm::call(thread, 0, 0);
 }
