@@ -30,8 +30,9 @@ std::uint32_t position_of(const CallFrame* frame) {
 }
 
 const char* find_extra_argument(const CallFrame* frame, std::int64_t n, Value*& slot) {
-  if (!frame->is_script() || n < -static_cast<std::int64_t>(frame->vararg_count)) return nullptr;
-  slot = frame->base - 1 - frame->vararg_count + (-n - 1);
+  if (!frame->is_script() || !frame->base[-1].closure()->prototype->is_vararg) return nullptr;
+  if (n < -static_cast<std::int64_t>(frame->argument_count)) return nullptr;
+  slot = frame->base - 1 - frame->argument_count + (-n - 1);
   return "(vararg)";
 }
 

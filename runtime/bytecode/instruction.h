@@ -12,7 +12,7 @@
 //  - `d` is no operand but a hint that the interpreter may overwrite at any time (the node where a
 //    field was last found); the compiler writes 0 and the dump format writes 0. Only arithmetic with
 //    a constant uses it as an operand that stays (opcodes.def: flipped operands).
-//  - Jumps are relative to the *next* instruction, in instructions, 32 bits signed.
+//  - Jumps are relative to the *next* instruction, in instructions, 32 bits signed; in a prototype in bytes, too.
 #pragma once
 
 #include <cstdint>
@@ -60,6 +60,11 @@ struct Instruction {
   Instruction encoded() const noexcept;
   Instruction decoded() const noexcept;
 
+  // Where a jump of `distance`, as a prototype keeps it, leads from `next`. Raises: nothing.
+  static const Instruction* jump_from(const Instruction* next, std::int32_t distance) noexcept {
+    return reinterpret_cast<const Instruction*>(reinterpret_cast<const char*>(next) + distance);
+  }
+
   // `b` and `c` as signed immediates.
   std::int32_t signed_b() const noexcept { return static_cast<std::int16_t>(b); }
   std::int32_t signed_c() const noexcept { return static_cast<std::int16_t>(c); }
@@ -68,6 +73,7 @@ static_assert(sizeof(Instruction) == 8);
 
 inline constexpr int kMaxRegisters = 255;         // max_stack of a function
 inline constexpr int kMaxUpvalues = 255;
+inline constexpr int kJumpBytes = 8;              // an instruction: what a jump is multiplied by
 inline constexpr unsigned kOperandBytes = 16;     // a value: what an index in b or c is multiplied by
 inline constexpr int kMaxShortConstant = 4095;    // largest index that fits b or c
 inline constexpr std::int64_t kMinImmediate = -32768;

@@ -31,6 +31,7 @@ Instruction Instruction::encoded() const noexcept {
   const OpcodeInfo& info = opcode_info(op);
   if (is_offset(info.b)) i.b = static_cast<std::uint16_t>(b * kOperandBytes);
   if (is_offset(info.c)) i.c = static_cast<std::uint16_t>(c * kOperandBytes);
+  if ((info.flags & kOpJump) != 0) i.j = static_cast<std::int32_t>(static_cast<std::uint32_t>(j) * kJumpBytes);
   return i;
 }
 
@@ -39,6 +40,7 @@ Instruction Instruction::decoded() const noexcept {
   const OpcodeInfo& info = opcode_info(op);
   if (is_offset(info.b)) i.b = static_cast<std::uint16_t>(b / kOperandBytes);
   if (is_offset(info.c)) i.c = static_cast<std::uint16_t>(c / kOperandBytes);
+  if ((info.flags & kOpJump) != 0) i.j = j / kJumpBytes;
   return i;
 }
 

@@ -42,10 +42,11 @@ void Generator::repeat_loop(const syntax::RepeatStatement& node) {
 void Generator::numeric_for(const syntax::NumericForStatement& node) {
   const std::size_t outer = f().active_count();
   const int base = f().free_register();
-  for (const syntax::Expression* bound : {node.first, node.limit}) {
-    Operand value = expression(*bound);
-    to_next_register(value);
-  }
+  Operand first = expression(*node.first);
+  const bool is_unit = first.is_integer() && node.step == nullptr;
+  to_next_register(first);
+  Operand limit = expression(*node.limit);
+  to_next_register(limit);
   if (node.step != nullptr) {
     Operand step = expression(*node.step);
     to_next_register(step);
@@ -62,7 +63,8 @@ void Generator::numeric_for(const syntax::NumericForStatement& node) {
   statements(*node.body);
   f().leave_scope(inner);
   close_block(*node.body, base + 3);
-  f().emit(Instruction::abj(Opcode::kForLoop, base, 0, top - (f().here() + 1)), node.line);
+  const Opcode last = is_unit ? Opcode::kForLoopUnit : Opcode::kForLoop;
+  f().emit(Instruction::abj(last, base, 0, top - (f().here() + 1)), node.line);
   f().patch_to_here(prepare);
   f().leave_scope(outer);
   place_label(node.break_label);

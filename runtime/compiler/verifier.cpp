@@ -89,7 +89,9 @@ class Verifier {
   VerifierResult result_;
 };
 
-bool is_back_edge(Opcode op) { return op == Opcode::kJumpBack || op == Opcode::kForLoop || op == Opcode::kForInLoop; }
+bool ends_numeric_for(Opcode op) { return op == Opcode::kForLoop || op == Opcode::kForLoopUnit; }
+
+bool is_back_edge(Opcode op) { return op == Opcode::kJumpBack || ends_numeric_for(op) || op == Opcode::kForInLoop; }
 
 bool falls_through(Opcode op) {
   return op != Opcode::kJump && op != Opcode::kJumpBack && op != Opcode::kReturn && op != Opcode::kReturn0 &&
@@ -261,10 +263,11 @@ void Verifier::loops() {
     case Opcode::kForPrepare: {
       const Instruction& last = at(static_cast<std::uint32_t>(target()) - 1);
       registers(i.a, 4);
-      require(i.j > 0 && last.op == Opcode::kForLoop && last.a == i.a && last.j == -i.j, "a loop without its end");
+      require(i.j > 0 && ends_numeric_for(last.op) && last.a == i.a && last.j == -i.j, "a loop without its end");
       break;
     }
-    case Opcode::kForLoop: {
+    case Opcode::kForLoop:
+    case Opcode::kForLoopUnit: {
       const std::int64_t prepare = target() - 1;
       require(prepare >= 0 && at(static_cast<std::uint32_t>(prepare)).op == Opcode::kForPrepare &&
                   at(static_cast<std::uint32_t>(prepare)).j == -i.j,
@@ -332,7 +335,8 @@ Range Verifier::written() const {
     case Opcode::kVararg: return {a, i.b == 0 ? p_.max_stack : a + i.b - 1u};
     case Opcode::kForPrepare:
     case Opcode::kForInPrepare: return {a, a + 4};
-    case Opcode::kForLoop: return {a + 3, a + 4};        // and its own hidden ones: loops() has tied it
+    case Opcode::kForLoop:
+    case Opcode::kForLoopUnit: return {a + 3, a + 4};    // and its own hidden ones: loops() has tied it
     case Opcode::kForInLoop: return {a, a};              // to its beginning
     case Opcode::kForInCall: return {a + 4, p_.max_stack};
     default: break;

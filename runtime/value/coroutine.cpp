@@ -102,7 +102,7 @@ void retire(Heap& heap, Coroutine* co) noexcept {
   co->stack_limit = spare.dead_stack + SpareStacks::kDeadSlots;
   co->top = spare.dead_stack + 1;
   co->frame = co->frames = spare.dead_frame;
-  *co->frame = CallFrame{co->top, nullptr, co->top, kFrameNative, 0, 0, 0, 0};
+  *co->frame = CallFrame{co->top, nullptr, co->top, 0, 1, 0, kFrameNative, 0, 0, nullptr};
   co->frames_limit = spare.dead_frame + 2;
 }
 
@@ -128,7 +128,7 @@ Coroutine* make(Heap& heap) {
   co->frames = frames;
   co->frames_limit = frames + kFirstFrames;
   co->frame = frames;
-  *frames = CallFrame{stack + 1, nullptr, stack + 1 + kMinNativeSlots, kFrameNative, 0, 0, 0, 0};
+  *frames = CallFrame{stack + 1, nullptr, stack + 1 + kMinNativeSlots, 0, 1, 0, kFrameNative, 0, 0, nullptr};
   return co;
 }
 

@@ -59,14 +59,20 @@ struct CallFrame {
   Value* base;
   const Instruction* pc;      // script: next instruction; saved whenever something may look at it
   Value* top;                 // script: base + max_stack; native: end of the slots it may use unchecked
+  // Four fields that lie as b, c, d and nothing lie in a Call shifted by 16 bits: the interpreter stores them as one word.
+  std::uint16_t unused_b;
+  std::uint16_t wanted_plus_one;  // results the caller wants, 0 for all; see wanted()
+  std::uint16_t unused_d;
   std::uint16_t flags;
-  std::uint16_t unused;
-  std::int32_t wanted;        // results the caller wants, kMultipleResults for all
-  std::uint32_t vararg_count;  // extra arguments of a vararg script function, below base[-1]
+  std::uint32_t argument_count;  // of a vararg script function only: the arguments given; behind its VarargPrepare the
+                                 // extra ones, which lie below base[-1]
   std::uint32_t scratch;      // intrinsics: progress
   const Value* constants;     // script: the prototype's, so that a return need not look for them
 
   bool is_script() const noexcept { return (flags & kFrameNative) == 0; }
+  // Results the caller wants, kMultipleResults for all.
+  std::int32_t wanted() const noexcept { return static_cast<std::int32_t>(wanted_plus_one) - 1; }
+  void set_wanted(std::int32_t count) noexcept { wanted_plus_one = static_cast<std::uint16_t>(count + 1); }
 };
 static_assert(sizeof(CallFrame) == 48);
 

@@ -37,7 +37,7 @@ void allocate_constants(Heap& heap, Prototype* p, std::uint32_t size) {
   for (Instruction& i : p->code) {
     if ((opcode_info(i.op).flags & kOpGuess) == 0) continue;
     if (count < kMaxGuesses) ++count;
-    i.d = static_cast<std::uint16_t>(count * sizeof(void*));
+    i.d = static_cast<std::uint16_t>(0 - count * sizeof(void*));
   }
   const std::size_t before = (count + 1) / 2 * sizeof(Value);
   auto* block = static_cast<char*>(allocate_items(heap, before + size * sizeof(Value), 1));

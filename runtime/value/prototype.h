@@ -43,7 +43,7 @@ struct PrototypeArray {
 
 struct Prototype : TracedObject {
   std::uint8_t parameter_count;
-  std::uint8_t is_vararg;
+  std::uint8_t is_vararg;  // 0 or 1; parameters() reads the two as one number
   std::uint8_t max_stack;
   std::uint8_t needs_close;  // has captured or to-be-closed locals
   std::uint32_t line_defined;       // 0 for a main chunk
@@ -57,6 +57,9 @@ struct Prototype : TracedObject {
   PrototypeArray<std::uint32_t> lines;  // line of each instruction; empty when stripped
   PrototypeArray<LocalDescription> locals;  // ordered by start_pc; empty when stripped
   PrototypeArray<TableTemplate*> templates;  // of constructors that were executed (table_template.h)
+
+  // The number of parameters; of a vararg function more than a call can have in registers.
+  unsigned parameters() const noexcept { return parameter_count | static_cast<unsigned>(is_vararg) << 8; }
 };
 
 namespace prototype {
@@ -78,7 +81,7 @@ void allocate(Heap& heap, PrototypeArray<T>& array, std::uint32_t size) {
 
 // Room for `size` constants, nil, and in front of them a guess for each instruction that keeps one (flag kOpGuess): an
 // address that the instruction met last, which the interpreter compares with what it finds (vm/interpreter.cpp).
-// Operand d of these instructions says how many bytes in front of the constants, so the code must be there already. Raises: kMemory.
+// Operand d of these instructions leads there: 64 KiB less than the distance in bytes. So the code must be there already. Raises: kMemory.
 void allocate_constants(Heap& heap, Prototype* p, std::uint32_t size);
 
 // Bytes in front of the constants, a multiple of a value's size. Raises: nothing.

@@ -61,7 +61,7 @@ BATON_ALWAYS_INLINE void push_intrinsic_frame(Coroutine* co, CallFrame* caller, 
   frame->pc = nullptr;
   frame->top = top + kMinNativeSlots;
   frame->flags = kFrameNative | kFrameIntrinsic;
-  frame->wanted = wanted;
+  frame->set_wanted(wanted);
   co->top = top;
   co->frame = frame;
 }

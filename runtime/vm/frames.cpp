@@ -14,7 +14,7 @@
 // its results arrive behind the slot of pcall itself, which receives `true`: nothing moves.
 // xpcall(f, handler, ...) swaps the two first, so that f stands before its arguments.
 //
-// A vararg function's frame lies behind its extra arguments; `vararg_count` says how many, and its
+// A vararg function's frame lies behind its extra arguments; `argument_count` says how many, and its
 // results go to the slot of the original function.
 #include "vm/frames.h"
 
@@ -33,7 +33,7 @@ Value* result_slot(const CallFrame* frame) noexcept {
   if (!frame->is_script()) return function;
   const Prototype* p = function->closure()->prototype;
   if (!p->is_vararg) return function;
-  return function - (frame->vararg_count + p->parameter_count + 1);
+  return function - (frame->argument_count + p->parameter_count + 1);
 }
 
 CallFrame* next_frame(ThreadState& thread) {
@@ -55,8 +55,8 @@ void push_native_frame(ThreadState& thread, Value* function, int arguments, int 
   frame->pc = nullptr;
   frame->top = co->top + kMinNativeSlots;
   frame->flags = static_cast<std::uint16_t>(flags | kFrameNative);
-  frame->wanted = wanted;
-  frame->vararg_count = 0;
+  frame->set_wanted(wanted);
+  frame->argument_count = 0;
   frame->scratch = 0;
   co->frame = frame;
 }
@@ -114,7 +114,7 @@ Next run_native(ThreadState& thread, Native* native, int arguments) {
   NativeCall call(thread, arguments);
   const int count = native->function(call);
   if (BATON_LIKELY(count == kResultInPlace)) {
-    if (BATON_LIKELY(co->frame->flags == kFrameNative && co->frame->wanted == 1 && !co->hook_mask)) {
+    if (BATON_LIKELY(co->frame->flags == kFrameNative && co->frame->wanted() == 1 && !co->hook_mask)) {
       --co->frame;  // the result stands where the caller wants it
       return Next::kContinue;
     }
@@ -217,8 +217,8 @@ CallFrame* push_script_frame(ThreadState& thread, Value* function, int arguments
   frame->constants = p->constants.items;
   frame->top = function + 1 + p->max_stack;
   frame->flags = flags;
-  frame->wanted = wanted;
-  frame->vararg_count = static_cast<std::uint32_t>(arguments);
+  frame->set_wanted(wanted);
+  frame->argument_count = static_cast<std::uint32_t>(arguments);
   frame->scratch = 0;
   co->frame = frame;
   return frame;
@@ -243,8 +243,8 @@ Next finish_return(ThreadState& thread, Value* first, int count) {
     if (BATON_UNLIKELY(co->hook_mask & kHookReturn)) first = report_return(thread, first, count);
     CallFrame* frame = co->frame;
     const std::uint16_t flags = frame->flags;
-    Value* end = deliver(result_slot(frame), first, count, frame->wanted);
-    if (frame->wanted == kMultipleResults || (flags & kFrameEntry)) co->top = end;
+    Value* end = deliver(result_slot(frame), first, count, frame->wanted());
+    if (frame->wanted() == kMultipleResults || (flags & kFrameEntry)) co->top = end;
     frame = --co->frame;
     if (flags & kFrameEntry) return Next::kExit;
     if (BATON_LIKELY((flags & (kFrameUnderIntrinsic | kFrameFinish)) == 0)) return Next::kContinue;
@@ -264,7 +264,7 @@ void finish_instruction(CallFrame* frame) noexcept {
   const Value& result = frame->top[0];
   if (instruction.op >= Opcode::kJumpIfEqual && instruction.op <= Opcode::kJumpUnlessGreaterEqualI) {
     const bool unless = ((static_cast<int>(instruction.op) - static_cast<int>(Opcode::kJumpIfEqual)) & 1) != 0;
-    if (result.is_truthy() != unless) frame->pc += instruction.j;
+    if (result.is_truthy() != unless) frame->pc = Instruction::jump_from(frame->pc, instruction.j);
     return;
   }
   frame->base[instruction.a] = result;

@@ -135,10 +135,10 @@ inline bool equal_to_constant(const Value& v, const Value& constant) noexcept {
 // that ended the chain the last time. It goes on with that at once and walks the chain beside it, only to compare; the
 // processor predicts that they are equal and nothing waits. It needs no invalidation, because nothing is believed unchecked.
 //
-// `actual`, by way of the guess that lies `guess` bytes in front of the constants: the same address, but one that does not depend on the loads that led to `actual`.
+// `actual`, by way of the guess to which operand d, `guess`, leads: the same address, but one that does not depend on the loads that led to `actual`.
 template <class T>
 BATON_ALWAYS_INLINE T* speculate(const Value* constants, unsigned guess, T* actual) noexcept {
-  T** kept = reinterpret_cast<T**>(reinterpret_cast<char*>(const_cast<Value*>(constants)) - guess);
+  T** kept = reinterpret_cast<T**>(reinterpret_cast<char*>(const_cast<Value*>(constants)) + (static_cast<std::int64_t>(guess) - 0x10000));
   T* const guessed = *kept;
   T* result = guessed;
   __asm__("" : "+r"(result));  // or the compiler, knowing them equal, takes `actual`
@@ -146,19 +146,19 @@ BATON_ALWAYS_INLINE T* speculate(const Value* constants, unsigned guess, T* actu
   return result;
 }
 
-// Makes the frame that begins at `base` the running one, but for its pc, which is saved before anybody looks. Two fields
-// at a time: a processor may store only once per cycle.
-BATON_ALWAYS_INLINE void fill_frame(CallFrame* frame, Value* base, Value* top, const Value* constants, std::uint16_t flags,
-                                    int wanted, int arguments) noexcept {
-  static_assert(std::endian::native == std::endian::little && offsetof(CallFrame, wanted) == offsetof(CallFrame, flags) + 4 &&
-                offsetof(CallFrame, scratch) == offsetof(CallFrame, vararg_count) + 4);
-  const std::uint64_t state = static_cast<std::uint64_t>(static_cast<std::uint32_t>(wanted)) << 32 | flags;
-  const std::uint64_t count = static_cast<std::uint32_t>(arguments);
+// Makes the frame that begins at `base` the running one, but for its pc, which is saved before anybody looks. `state` is
+// its four small fields: of a Call (no flags, as many results as operand c says) the instruction's word shifted.
+static_assert(offsetof(CallFrame, wanted_plus_one) == offsetof(CallFrame, unused_b) + offsetof(Instruction, c) - offsetof(Instruction, b) &&
+              offsetof(CallFrame, flags) == offsetof(CallFrame, unused_b) + 6);
+BATON_ALWAYS_INLINE void fill_frame(CallFrame* frame, Value* base, Value* top, const Value* constants, std::uint64_t state) noexcept {
   frame->base = base;
   frame->top = top;
   frame->constants = constants;
-  __builtin_memcpy(&frame->flags, &state, sizeof state);
-  __builtin_memcpy(&frame->vararg_count, &count, sizeof count);
+  __builtin_memcpy(&frame->unused_b, &state, sizeof state);
+}
+BATON_ALWAYS_INLINE constexpr std::uint64_t state_of_call(std::uint64_t word) noexcept { return word >> 16; }
+BATON_ALWAYS_INLINE constexpr std::uint64_t frame_state(std::uint16_t flags, int wanted) noexcept {
+  return static_cast<std::uint64_t>(flags) << 48 | static_cast<std::uint64_t>(wanted + 1) << 16;
 }
 
 // Whether a return from `frame` has nothing to do but to deliver results to the script function that called.
@@ -170,7 +170,7 @@ BATON_ALWAYS_INLINE bool returns_plainly(const CallFrame* frame) noexcept {
 BATON_ALWAYS_INLINE Value* result_slot_of_script(const CallFrame* frame, Value* base) noexcept {
   const Prototype* p = base[-1].closure()->prototype;
   if (BATON_LIKELY(!p->is_vararg)) return base - 1;
-  return base - 1 - (frame->vararg_count + p->parameter_count + 1);
+  return base - 1 - (frame->argument_count + p->parameter_count + 1);
 }
 
 // The metamethod of a table if it is a script function, for which EnterMetamethod needs nothing but a frame; else null.
@@ -261,7 +261,7 @@ BATON_ALWAYS_INLINE Next call_native_here(ThreadState& thread, Value* function, 
   frame->pc = nullptr;
   frame->top = co->top + kMinNativeSlots;
   frame->flags = kFrameNative;
-  frame->wanted = wanted;
+  frame->set_wanted(wanted);
   co->frame = frame;
   NativeCall call(thread, arguments);
   int count = function->native()->function(call);

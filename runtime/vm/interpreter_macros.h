@@ -84,7 +84,7 @@
 #define BATON_JUMP_IF(condition)       \
   do {                                 \
     if (condition) {                   \
-      pc += J;                         \
+      pc = Instruction::jump_from(pc, J);                         \
       __asm__ volatile("" : "+r"(pc)); \
       BATON_NEXT();                    \
     }                                  \

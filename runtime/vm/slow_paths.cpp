@@ -245,7 +245,8 @@ bool prepare_integer_for(ThreadState& thread, Value* ra) {
     count = static_cast<std::uint64_t>(start) - static_cast<std::uint64_t>(limit);
     count /= static_cast<std::uint64_t>(-(step + 1)) + 1;
   }
-  ra[1].set_integer(static_cast<std::int64_t>(count));
+  const std::uint64_t last = static_cast<std::uint64_t>(start) + count * static_cast<std::uint64_t>(step);
+  ra[1].set_integer(static_cast<std::int64_t>(last));  // reached exactly: the loop need only compare
   ra[3].set_integer(start);
   return true;
 }
@@ -352,7 +353,7 @@ void prepare_varargs(ThreadState& thread) {
   Coroutine* co = thread.current;
   CallFrame* frame = co->frame;
   const Prototype* p = frame->base[-1].closure()->prototype;
-  const int arguments = static_cast<int>(frame->vararg_count);
+  const int arguments = static_cast<int>(frame->argument_count);
   const int parameters = p->parameter_count;
   const int given = arguments > parameters ? arguments : parameters;
   co->top = frame->base + given;
@@ -369,13 +370,13 @@ void prepare_varargs(ThreadState& thread) {
   }
   frame->base = fresh + 1;
   frame->top = frame->base + p->max_stack;
-  frame->vararg_count = static_cast<std::uint32_t>(given - parameters);
+  frame->argument_count = static_cast<std::uint32_t>(given - parameters);
 }
 
 void get_varargs(ThreadState& thread, int a, int wanted) {
   Coroutine* co = thread.current;
   CallFrame* frame = co->frame;
-  const int extra = static_cast<int>(frame->vararg_count);
+  const int extra = static_cast<int>(frame->argument_count);
   const bool open = wanted < 0;
   if (open) wanted = extra;
   if (frame->base + a + wanted > co->stack_limit) {
@@ -431,9 +432,9 @@ Next tail_call(ThreadState& thread, int a, int arguments) {
   // A native cannot replace the frame: it runs like any call and the Return behind the instruction returns its results.
   if (function->is_native()) return begin_call(thread, function, arguments, kMultipleResults, 0);
   const Prototype* own = frame->base[-1].closure()->prototype;
-  Value* target = own->is_vararg ? frame->base - 1 - (frame->vararg_count + own->parameter_count + 1) : frame->base - 1;
+  Value* target = own->is_vararg ? frame->base - 1 - (frame->argument_count + own->parameter_count + 1) : frame->base - 1;
   const std::uint16_t kept = frame->flags & (kFrameEntry | kFrameFinish | kFrameUnderIntrinsic);
-  const int wanted = frame->wanted;
+  const int wanted = frame->wanted();
   for (int i = 0; i <= arguments; ++i) target[i] = function[i];
   --co->frame;
   push_script_frame(thread, target, arguments, wanted, kept | kFrameTailCall);
@@ -447,7 +448,7 @@ void keep_extra_arguments(Coroutine* co, const Instruction* next) noexcept {
   const CallFrame* frame = co->frame;
   const Prototype* p = frame->base[-1].closure()->prototype;
   if (!p->is_vararg || next != p->code.items) return;
-  co->top = std::max(co->top, frame->base + frame->vararg_count);
+  co->top = std::max(co->top, frame->base + frame->argument_count);
 }
 
 }  // namespace

@@ -56,7 +56,8 @@ Registers written(const Instruction& i) noexcept {
     case Opcode::kTailCall: return {a, kAllAbove};
     case Opcode::kForInCall: return {a + 4, kAllAbove};
     case Opcode::kForPrepare: return {a, a + 3};
-    case Opcode::kForLoop: return {a, a + 3};
+    case Opcode::kForLoop:
+    case Opcode::kForLoopUnit: return {a, a + 3};
     case Opcode::kForInLoop: return {a + 2, a + 2};
     case Opcode::kVararg: return i.b == 0 ? Registers{a, kAllAbove} : Registers{a, a + i.b - 2};
     case Opcode::kConcat: return {std::min<int>(a, i.b), std::max<int>(a, i.b + i.c - 1)};

@@ -14,6 +14,7 @@ const char* const kProgram =
     "for i = 1, 10 do n = n + i; t[i] = n * 2 & 3 end\n"
     "for k, v in pairs(t) do if k == 3 then break end t.x = v .. k end\n"
     "while n > 0 do n = n - 1 end\n"
+    "for i = n, 10, 2 do n = n + i end\n"
     "local function g(...) return t, ... end\n"
     "return g(t:method(n, ...))\n";
 
@@ -72,6 +73,8 @@ TEST_CASE("verifier: nobody jumps into a loop or overwrites its state") {
   CHECK(refused(Opcode::kForPrepare, [](Instruction& i) { i.j += 1; }));
   CHECK(refused(Opcode::kForLoop, [](Instruction& i) { i.j += 1; }));
   CHECK(refused(Opcode::kForLoop, [](Instruction& i) { i.a += 1; }));
+  CHECK(refused(Opcode::kForLoopUnit, [](Instruction& i) { i.j += 1; }));
+  CHECK(refused(Opcode::kForLoopUnit, [](Instruction& i) { i.a += 1; }));
   CHECK(refused(Opcode::kForInPrepare, [](Instruction& i) { i.j -= 1; }));
   CHECK(refused(Opcode::kForInLoop, [](Instruction& i) { i.j += 1; }));
   CHECK(refused(Opcode::kMultiplyK, [](Instruction& i) { i.a = 2; }));

@@ -77,7 +77,7 @@ struct Fixture {
     if (co->frame + 1 == co->frames_limit) coroutine::grow_frames(shared.heap, co);
     *co->top++ = function;
     CallFrame* frame = ++co->frame;
-    *frame = CallFrame{co->top, pc, co->top + slots, flags, 0, kMultipleResults, 0, 0};
+    *frame = CallFrame{co->top, pc, co->top + slots, 0, 0, 0, flags, 0, 0, nullptr};
     if (pc == nullptr) return;
     for (int i = 0; i < slots; ++i) *co->top++ = Value();
   }
