@@ -148,7 +148,7 @@ void Sampler::sample_thread(ThreadState& thread, bool runs, std::int64_t weight_
   const State state = runs ? kRunning : region != nullptr ? kWaits : kWaitsForLock;
   std::uint32_t node = task_node(root_of(thread, state), owner.scheduler().current());
   node = path_of(node, thread.current);
-  if (state == kWaits) node = child(node, label(region));
+  if (state == kWaits) node = wait_node(node, region);
   add(node, weight_ns);
   if (runs) add_line(thread.current, weight_ns);
 }
@@ -158,7 +158,12 @@ void Sampler::sample_parked(sched::Task& task, ThreadState& thread, std::int64_t
   if (task.state() != sched::TaskState::kParked && !is_ready) return;
   const std::uint32_t node = path_of(task_node(root_of(thread, kWaits), task), task.leaf());
   const char* what = is_ready || task.awaits() == nullptr ? "ready to run" : task.awaits();
-  add(child(node, label(what)), weight_ns);
+  add(wait_node(node, what), weight_ns);
+}
+
+// The operation in which a path waits, unless that is what its innermost native is called.
+std::uint32_t Sampler::wait_node(std::uint32_t node, const char* what) {
+  return frames_[nodes_[node].frame].name == what ? node : child(node, label(what));
 }
 
 // The node of the newest frame of `co`, below `node`: first whoever resumed it.

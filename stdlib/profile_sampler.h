@@ -84,6 +84,7 @@ class Sampler final : public RootVisitor {
   void sample_thread(ThreadState& thread, bool runs, std::int64_t weight_ns);
   void sample_parked(sched::Task& task, ThreadState& thread, std::int64_t weight_ns);
   std::uint32_t path_of(std::uint32_t node, const Coroutine* co);
+  std::uint32_t wait_node(std::uint32_t node, const char* what);
   std::uint32_t task_node(std::uint32_t node, sched::Task& task);
   std::uint32_t root_of(const ThreadState& thread, State state);
   std::uint32_t child(std::uint32_t parent, std::uint32_t frame);
