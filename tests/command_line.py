@@ -174,6 +174,15 @@ def documented(program):
     return problems
 
 
+def natives_without_text(program):
+    """`.doc` of every module: each native has a signature and a text. Returns: what is missing."""
+    list_names = "for name in pairs(package.preload) do print((name:gsub('^baton%.', ''))) end for name, m in pairs(_G) do if package.loaded[name] == m and name ~= '_G' then print(name) end end"
+    names = subprocess.run([program, "-e", list_names], capture_output=True, text=True, timeout=60).stdout.split()
+    shown = subprocess.run([program, "repl"], input="".join(f".doc {name}\n" for name in names), capture_output=True, text=True, timeout=60).stdout
+    lines = [line for line in shown.split("\n") if "(" in line]
+    return [f"no text: {line}" for line in lines if "  " not in line] + ([] if len(lines) > 100 else [f"only {len(lines)} natives shown"])
+
+
 def run(item, program):
     with tempfile.TemporaryDirectory() as folder:
         for name, content in item["files"].items():
@@ -209,7 +218,7 @@ def main():
     parser.add_argument("--oracle", metavar="LUA")
     options = parser.parse_args()
     program = options.oracle or os.path.abspath(options.interpreter)
-    problems = [] if options.oracle else documented(program)
+    problems = [] if options.oracle else documented(program) + natives_without_text(program)
     failed, passed, skipped = len(problems), 0, 0
     for problem in problems:
         print(problem)
