@@ -49,7 +49,7 @@ OUTSIDE = [
     (re.compile(r"boost/context"), ["runtime/fiber"]),
     (re.compile(r"uv\.h$"), ["runtime/loop", "tests/host"]),
     (re.compile(r"catch2/"), ["tests"]),
-    (re.compile(r"(lua|lauxlib|lualib|lua5\.4/.*)\.h(pp)?$"), ["tests/differential"]),
+    (re.compile(r"(lua|lauxlib|lualib|lua5\.4/.*)\.h(pp)?$"), ["tests/differential", "tools/bench/embed"]),
 ]
 
 CONDITIONAL = re.compile(r"^\s*#\s*(if|elif|ifdef|ifndef)\b.*(__clang__|__GNUC__|__linux__|__APPLE__|_WIN32|__x86_64__|__aarch64__|__SANITIZE_|__has_feature)")
