@@ -33,9 +33,11 @@
 namespace baton::host {
 namespace {
 
+// The session that the calling thread used last: apart from the list, so that looking at it neither initialises nor calls.
+__attribute__((tls_model("initial-exec"))) constinit thread_local Session* last_session = nullptr;
+
 // The sessions of the calling thread.
 struct Sessions {
-  Session* last = nullptr;
   std::vector<std::unique_ptr<Session>> all;
   ~Sessions();
 };
@@ -76,7 +78,7 @@ void end_session(Session& session) noexcept {
 }
 
 Sessions::~Sessions() {
-  last = nullptr;
+  last_session = nullptr;
   for (const std::unique_ptr<Session>& session : all) end_session(*session);
 }
 
@@ -91,7 +93,7 @@ Session* find_session(State* state) noexcept {
 void drop_closed_sessions() noexcept {
   std::erase_if(sessions.all, [](const std::unique_ptr<Session>& session) {
     if (!session->state->closed.load(std::memory_order_acquire) || session->depth.load(std::memory_order_relaxed) > 0) return false;
-    if (sessions.last == session.get()) sessions.last = nullptr;
+    if (last_session == session.get()) last_session = nullptr;
     forget_session(session->state, session.get());
     abi::release(session->state);
     return true;
@@ -145,26 +147,26 @@ bool holds(const Session& session) noexcept {
 }  // namespace
 
 Session* session_of(State* state) noexcept {
-  if (BATON_LIKELY(sessions.last != nullptr && sessions.last->state == state)) return sessions.last;
+  if (BATON_LIKELY(last_session != nullptr && last_session->state == state)) return last_session;
   Session* session = find_session(state);
   if (session == nullptr) session = attach(state);
-  if (session != nullptr) sessions.last = session;
+  if (session != nullptr) last_session = session;
   return session;
 }
 
 Session& present_session(State* state) noexcept {
-  if (BATON_LIKELY(sessions.last != nullptr && sessions.last->state == state)) return *sessions.last;
-  return *(sessions.last = find_session(state));
+  if (BATON_LIKELY(last_session != nullptr && last_session->state == state)) return *last_session;
+  return *(last_session = find_session(state));
 }
 
 Session& adopt_session(State* state, ThreadState& thread) {
-  if (BATON_LIKELY(sessions.last != nullptr && sessions.last->state == state)) return *sessions.last;
+  if (BATON_LIKELY(last_session != nullptr && last_session->state == state)) return *last_session;
   Session* session = find_session(state);
   if (session == nullptr) {
     session = &add_session(state, sched::native_thread_of(thread));
     session->inside.store(true);
   }
-  return *(sessions.last = session);
+  return *(last_session = session);
 }
 
 namespace {
@@ -267,7 +269,7 @@ Outcome run_inside(State* state, Status (*body)(ThreadState& thread, void* conte
   if (BATON_UNLIKELY(call.thread->interrupt.any())) call.thread->interrupt.take(kInterruptStop);  // it came too late
   const bool watched = session.is_main && state->is_watched;
   if (BATON_UNLIKELY(watched)) set_watched(state, false);
-  session.inside.store(true, std::memory_order_seq_cst);
+  session.inside.store(true, std::memory_order_release);
   try {
     session.native->run_on_kept_fiber([](void* place) noexcept { perform(*static_cast<InsideCall*>(place)); }, &call);
   } catch (const ScriptError&) {
@@ -304,15 +306,15 @@ bool is_closed(const State* state) noexcept { return state->closed.load(std::mem
 Outcome enter(State* state, bool* taken) noexcept {
   *taken = false;
   if (BATON_UNLIKELY(state->freed)) return Outcome::kClosed;
-  if (sessions.last != nullptr && sessions.last->state == state && holds(*sessions.last)) return Outcome::kOk;
+  if (last_session != nullptr && last_session->state == state && holds(*last_session)) return Outcome::kOk;
   Session* session = find_session(state);
   if (session != nullptr && holds(*session)) {
-    sessions.last = session;
+    last_session = session;
     return Outcome::kOk;
   }
   if (session == nullptr) session = session_of(state);
   if (session == nullptr || !begin_use(state)) return Outcome::kClosed;
-  sessions.last = session;
+  last_session = session;
   state->shared->gil.acquire(session->native->state().gil_slot);
   session->depth.fetch_add(1, std::memory_order_relaxed);
   if (BATON_UNLIKELY(state->has_deferred.load(std::memory_order_relaxed))) drain_deferred(state);
@@ -330,6 +332,7 @@ void leave(State* state) noexcept {
 
 bool holds_lock(State* state) noexcept {
   if (state->freed) return false;
+  if (last_session != nullptr && last_session->state == state) return holds(*last_session);
   const Session* session = find_session(state);
   return session != nullptr && holds(*session);
 }
@@ -523,7 +526,7 @@ void become_main(State* state, sched::NativeThread& main) {
   session->is_main = true;
   session->is_host = false;
   session->inside.store(true);
-  sessions.last = session;
+  last_session = session;
 }
 
 // Runs what is left of the script's code and takes everything down but the runtime's memory. Returns: whether that may go.
