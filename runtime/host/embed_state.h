@@ -96,7 +96,7 @@ struct State final : RootVisitor {
   std::vector<sched::NativeThread*> orphans;  // of threads of the host that ended while the runtime was being closed
   std::vector<Post> posts;
   bool post_is_announced = false;
-  std::unique_ptr<sched::Completion> mail;
+  std::shared_ptr<sched::Completion> mail;  // shared: destroyed as what it was made
   std::string stop_message;
   StopReason stop_reason = StopReason::kNone;
   std::unique_ptr<host::Watchdog> watchdog;

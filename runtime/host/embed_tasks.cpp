@@ -205,7 +205,7 @@ Outcome post(State* state, void (*function)(void* context), void (*drop)(void* c
   const std::lock_guard guard(state->mutex);
   if (state->closed.load(std::memory_order_acquire)) return Outcome::kClosed;
   try {
-    if (state->mail == nullptr) state->mail = std::make_unique<Mail>(state);
+    if (state->mail == nullptr) state->mail = std::make_shared<Mail>(state);
     state->posts.push_back({function, drop, context});
   } catch (const std::bad_alloc&) {
     return Outcome::kError;
