@@ -401,7 +401,9 @@ void write_later(NativeCall& call, const Value& value) {
   scheduler.add_argument(task, value);
   channel.has_writer = true;
   scheduler.start(task);
-  scheduler.make_daemon(task);
+  // What `send` has taken must arrive: another native thread stays until it is written. The main thread does not, since a
+  // worker that never reads would then keep the program from ending.
+  if (sched::native_thread_of(call.thread()).is_main()) scheduler.make_daemon(task);
   (void)call.pop();
 }
 
