@@ -100,7 +100,8 @@ namespace detail {
   }
 }
 
-inline void check(abi::Outcome outcome, abi::Failure* failure) {
+// By reference: `check(f(&failure), failure)` may evaluate its arguments from the right.
+inline void check(abi::Outcome outcome, abi::Failure* const& failure) {
   if (__builtin_expect(outcome != abi::Outcome::kOk, 0)) throw_failure(outcome, failure);
 }
 
