@@ -69,17 +69,23 @@ Guard& push_guard(NativeCall& call) {
 
 // --- methods ---------------------------------------------------------------------------------------------------------------
 
-// Only who gets the lock at once may have to let others run before: who must wait for it takes its place in the row now.
-void before_acquire(NativeCall& call, Lock& lock) {
-  if (!lock.is_locked() || lock.is_held_by(call.thread())) sched::before_wait(call.thread());
+// Who finds the lock free takes it before others have their turn: who asks first is served first.
+sched::WaitResult acquire(ThreadState& thread, Lock& lock, std::int64_t deadline_ns) {
+  if (!lock.try_acquire(thread)) return lock.acquire(thread, deadline_ns);
+  try {
+    sched::before_wait(thread);
+  } catch (...) {
+    lock.release();  // a cancelled acquire has taken nothing
+    throw;
+  }
+  return sched::WaitResult::kReady;
 }
 
 int lock_acquire(NativeCall& call) {
   Lock& lock = check_lock(call);
   const std::int64_t deadline = timeout_argument(call, 2);
-  before_acquire(call, lock);
   Guard& guard = push_guard(call);  // first, so that nothing can fail once the lock is held
-  if (lock.acquire(call.thread(), deadline) == sched::WaitResult::kTimedOut) {
+  if (acquire(call.thread(), lock, deadline) == sched::WaitResult::kTimedOut) {
     call.error("timeout: the lock did not become free within %g seconds", call.check_number(2));
   }
   guard.serial = lock.serial();
@@ -123,8 +129,7 @@ class Held {
 int lock_with(NativeCall& call) {
   Lock& lock = check_lock(call);
   call.check_any(2);
-  before_acquire(call, lock);
-  (void)lock.acquire(call.thread(), kNoDeadline);
+  (void)acquire(call.thread(), lock, kNoDeadline);
   const Held held(lock);
   return vm::call(call.thread(), call.count() - 2, kMultipleResults);
 }

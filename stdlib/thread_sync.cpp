@@ -97,17 +97,23 @@ Permit& push_permit(NativeCall& call) {
   return *static_cast<Permit*>(permit->block());
 }
 
-// Only who finds a place at once may have to let others run before: who must wait takes its place in the row now.
-void before_acquire(NativeCall& call, const Semaphore& semaphore) {
-  if (semaphore.free > 0) sched::before_wait(call.thread());
+// Who finds a place takes it before others have their turn: who asks first is served first.
+bool acquire(ThreadState& thread, Semaphore& semaphore, std::int64_t deadline_ns) {
+  if (!semaphore.try_acquire()) return semaphore.acquire(thread, deadline_ns);
+  try {
+    sched::before_wait(thread);
+  } catch (...) {
+    semaphore.release();  // a cancelled acquire has taken nothing
+    throw;
+  }
+  return true;
 }
 
 int semaphore_acquire(NativeCall& call) {
   Semaphore& semaphore = check<Semaphore>(call, kSemaphoreClass);
   const std::int64_t deadline = timeout_argument(call, 2);
-  before_acquire(call, semaphore);
   Permit& permit = push_permit(call);  // first, so that nothing can fail once there is a place
-  if (!semaphore.acquire(call.thread(), deadline)) {
+  if (!acquire(call.thread(), semaphore, deadline)) {
     call.error("timeout: the semaphore had no place within %g seconds", call.check_number(2));
   }
   permit.is_held = true;
@@ -148,8 +154,7 @@ class Place {
 int semaphore_with(NativeCall& call) {
   Semaphore& semaphore = check<Semaphore>(call, kSemaphoreClass);
   call.check_any(2);
-  before_acquire(call, semaphore);
-  (void)semaphore.acquire(call.thread(), kNoDeadline);
+  (void)acquire(call.thread(), semaphore, kNoDeadline);
   const Place place(semaphore);
   return vm::call(call.thread(), call.count() - 2, kMultipleResults);
 }
