@@ -44,6 +44,18 @@ class ShortMutex {
   std::atomic<std::uint32_t> word_{kFree};
 };
 
+// Holds a ShortMutex for a block.
+class ShortLock {
+ public:
+  explicit ShortLock(ShortMutex& mutex) noexcept : mutex_(mutex) { mutex_.lock(); }
+  ~ShortLock() { mutex_.unlock(); }
+  ShortLock(const ShortLock&) = delete;
+  ShortLock& operator=(const ShortLock&) = delete;
+
+ private:
+  ShortMutex& mutex_;
+};
+
 // One thread's place to sleep. A notification that comes first is remembered; several are one.
 //
 //     empty --park--> parked --unpark--> notified --park returns--> empty

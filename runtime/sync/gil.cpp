@@ -113,17 +113,6 @@ constexpr std::int64_t kShortestFollowedIntervalNs = 1'000'000;  // calling a th
 constexpr int kReturningTurnsPerInterval = 8;
 constexpr std::size_t kMostEndedKept = 1000;
 
-class Locked {
- public:
-  explicit Locked(ShortMutex& mutex) noexcept : mutex_(mutex) { mutex_.lock(); }
-  ~Locked() { mutex_.unlock(); }
-  Locked(const Locked&) = delete;
-  Locked& operator=(const Locked&) = delete;
-
- private:
-  ShortMutex& mutex_;
-};
-
 // Adds to a figure that only one thread at a time writes.
 template <typename Number>
 void add(std::atomic<Number>& figure, Number amount) noexcept {
@@ -151,7 +140,7 @@ Gil::~Gil() {
 // ---- threads ----
 
 GilSlot* Gil::attach(std::string_view name, InterruptWord* interrupt) noexcept {
-  Locked locked(mutex_);
+  ShortLock locked(mutex_);
   GilSlot* slot = free_slots_;
   if (slot != nullptr) {
     free_slots_ = slot->next_free;
@@ -181,7 +170,7 @@ GilSlot* Gil::attach(std::string_view name, InterruptWord* interrupt) noexcept {
 
 void Gil::detach(GilSlot* slot) noexcept {
   BATON_CHECK(!held_by(slot), "a thread detaches while it holds the GIL");
-  Locked locked(mutex_);
+  ShortLock locked(mutex_);
   BATON_CHECK(slot->attached && !slot->waiting, "a thread detaches twice or while it waits");
   const std::int64_t now = monotonic_ns();
   GilFigures last = figures_of(*slot, now);
@@ -217,7 +206,7 @@ void Gil::keep_ended(GilSlot& slot, GilFigures&& last) noexcept {
 }
 
 void Gil::rename(GilSlot* slot, std::string_view name) noexcept {
-  Locked locked(mutex_);
+  ShortLock locked(mutex_);
   try {
     slot->name = name;
   } catch (const std::bad_alloc&) {
@@ -354,13 +343,13 @@ bool Gil::switch_now(GilSlot* slot) noexcept {
 }
 
 bool Gil::has_arrived(const GilSlot* slot) noexcept {
-  Locked locked(mutex_);
+  ShortLock locked(mutex_);
   return slot->waiting || held_by(slot);
 }
 
 void Gil::end_hold(GilSlot* slot) noexcept {
   if (--slot->hold_depth > 0) return;
-  Locked locked(mutex_);
+  ShortLock locked(mutex_);
   if (slot->asked && slot->interrupt != nullptr) slot->interrupt->set(kInterruptGilDrop);
 }
 
@@ -373,7 +362,7 @@ void Gil::wait(GilSlot* slot, std::int64_t deadline_ns, bool near) noexcept {
     if (near) spin(slot);
     (void)slot->parker.park(deadline_ns);  // does not sleep, but consumes, if the spin found a notification
     if (holder_of(word_.load(std::memory_order_acquire)) == slot) break;
-    Locked locked(mutex_);
+    ShortLock locked(mutex_);
     GilSlot* holder = holder_of(word_.load(std::memory_order_acquire));
     if (holder == slot) break;
     deadline_ns = arm(slot, holder, monotonic_ns());
@@ -570,7 +559,7 @@ void Gil::set_switch_interval_ns(std::int64_t interval_ns) noexcept {
   interval_ns = std::clamp(interval_ns, kShortestSwitchIntervalNs, kLongestSwitchIntervalNs);
   Wakes wakes;
   {
-    Locked locked(mutex_);
+    ShortLock locked(mutex_);
     interval_ns_.store(interval_ns, std::memory_order_relaxed);
     std::uintptr_t word = word_.load(std::memory_order_relaxed);
     if ((word & kWaiters) != 0) {
@@ -607,7 +596,7 @@ GilFigures Gil::figures_of(const GilSlot& slot, std::int64_t now_ns) const {
 // Waits and regions that are under way are counted from now on; their ends correct the figures by the whole duration, so
 // their beginnings are moved. A region's end is computed by its own thread: `released_ns` starts below zero for it.
 void Gil::reset_figures() noexcept {
-  Locked locked(mutex_);
+  ShortLock locked(mutex_);
   std::int64_t now = monotonic_ns();
   gone_ = GilFigures{};
   ended_.clear();
@@ -622,7 +611,7 @@ void Gil::reset_figures() noexcept {
 }
 
 GilFigures Gil::totals() noexcept {
-  Locked locked(mutex_);
+  ShortLock locked(mutex_);
   std::int64_t now = monotonic_ns();
   GilFigures sum = gone_;
   for (const GilSlot* slot = slots_; slot != nullptr; slot = slot->next_slot) {
@@ -641,7 +630,7 @@ GilFigures Gil::totals() noexcept {
 
 std::vector<GilFigures> Gil::threads() {
   std::vector<GilFigures> result;
-  Locked locked(mutex_);
+  ShortLock locked(mutex_);
   std::int64_t now = monotonic_ns();
   for (const GilSlot* slot = slots_; slot != nullptr; slot = slot->next_slot) {
     if (!slot->attached) continue;
@@ -653,7 +642,7 @@ std::vector<GilFigures> Gil::threads() {
 }
 
 std::vector<GilFigures> Gil::ended_threads() {
-  Locked locked(mutex_);
+  ShortLock locked(mutex_);
   return {ended_.begin(), ended_.end()};
 }
 

@@ -31,17 +31,6 @@ Screen& the_screen() noexcept {
   return *screen;
 }
 
-class Locked {
- public:
-  explicit Locked(ShortMutex& mutex) noexcept : mutex_(mutex) { mutex_.lock(); }
-  ~Locked() { mutex_.unlock(); }
-  Locked(const Locked&) = delete;
-  Locked& operator=(const Locked&) = delete;
-
- private:
-  ShortMutex& mutex_;
-};
-
 void write_all(int target, std::string_view bytes) noexcept {
   while (!bytes.empty()) {
     const ssize_t count = ::write(target, bytes.data(), bytes.size());
@@ -78,7 +67,7 @@ void pump(void*) noexcept {
   for (;;) {
     pollfd output = {screen.pipe[0], POLLIN, 0};
     if (poll(&output, 1, -1) < 0 && errno != EINTR) return;
-    const Locked locked(screen.mutex);
+    const ShortLock locked(screen.mutex);
     pass_on(screen);
   }
 }
@@ -115,7 +104,7 @@ void end() noexcept {
   dup2(screen.terminal, STDOUT_FILENO);
   if (screen.error_terminal >= 0) dup2(screen.error_terminal, STDERR_FILENO);
   screen.is_piped = false;
-  const Locked locked(screen.mutex);
+  const ShortLock locked(screen.mutex);
   screen.erase.clear();
   screen.again.clear();
   pass_on(screen);
@@ -128,7 +117,7 @@ int descriptor() noexcept {
 
 void write(std::string_view bytes) noexcept {
   Screen& screen = the_screen();
-  const Locked locked(screen.mutex);
+  const ShortLock locked(screen.mutex);
   screen.erase.clear();
   screen.again.clear();
   write_all(descriptor(), bytes);
@@ -136,7 +125,7 @@ void write(std::string_view bytes) noexcept {
 
 void draw(std::string_view bytes, const std::string& erase, const std::string& again) {
   Screen& screen = the_screen();
-  const Locked locked(screen.mutex);
+  const ShortLock locked(screen.mutex);
   screen.erase = erase;
   screen.again = again;
   write_all(descriptor(), bytes);
