@@ -5,12 +5,6 @@
 namespace baton::stdlib {
 namespace {
 
-struct Module {
-  const char* name;
-  Table* (*open)(ThreadState& thread);
-  bool is_global;
-};
-
 const Module kModules[] = {
 #define BATON_MODULE(name, open_function, is_global) {name, open_function, is_global != 0},
 #include "modules.def"
@@ -31,14 +25,19 @@ const NativeInfo kPreloaded[] = {
 
 }  // namespace
 
+std::span<const Module> modules() noexcept { return kModules; }
+
+const NativeInfo* preloaded_modules() noexcept { return kPreloaded; }
+
+void open_module(ThreadState& thread, const Module& module) {
+  const Value library = Value::of(module.open(thread));
+  native::set_field(thread, thread.shared.loaded, module.name, library);
+  if (module.is_global) native::set_field(thread, thread.shared.globals, module.name, library);
+}
+
 void open_all(ThreadState& thread) {
-  SharedState& shared = thread.shared;
-  for (const Module& module : kModules) {
-    Value library = Value::of(module.open(thread));
-    native::set_field(thread, shared.loaded, module.name, library);
-    if (module.is_global) native::set_field(thread, shared.globals, module.name, library);
-  }
-  Value preload = native::get_field(thread, shared.registry, "_PRELOAD");
+  for (const Module& module : modules()) open_module(thread, module);
+  const Value preload = native::get_field(thread, thread.shared.registry, "_PRELOAD");
   if (preload.is_table()) native::add_functions(thread, preload.table(), kPreloaded);
 }
 

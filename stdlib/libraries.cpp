@@ -45,29 +45,6 @@ enum Grant : std::uint64_t {
   kEverything = ~std::uint64_t{0},
 };
 
-struct Module {
-  const char* name;
-  Table* (*open)(ThreadState& thread);
-  bool is_global;
-};
-
-const Module kModules[] = {
-#define BATON_MODULE(name, open_function, is_global) {name, open_function, is_global != 0},
-#include "modules.def"
-};
-
-template <Table* (*open)(ThreadState&)>
-int load_preloaded(NativeCall& call) {
-  return call.result(Value::of(open(call.thread())));
-}
-
-const NativeInfo kPreloaded[] = {
-#define BATON_PRELOADED_MODULE(name, open_function) \
-  {name, "loader()", "Makes the module of this name; `require` calls it once.", load_preloaded<open_function>},
-#include "modules.def"
-    {nullptr, nullptr, nullptr, nullptr},
-};
-
 // What a module of ours is granted by; those that are not named here need everything.
 std::uint64_t grant_of(std::string_view module) {
   struct Entry {
@@ -159,16 +136,10 @@ void take_away(ThreadState& thread, std::uint64_t granted) {
   }
 }
 
-void open_module(ThreadState& thread, const Module& module) {
-  const Value library = Value::of(module.open(thread));
-  native::set_field(thread, thread.shared.loaded, module.name, library);
-  if (module.is_global) native::set_field(thread, thread.shared.globals, module.name, library);
-}
-
 // Parts of our modules are written in script and take functions of `debug` and other libraries when they are loaded. Where
 // those are not granted, such modules are loaded now, while they are there.
 void load_waiting_modules(ThreadState& thread, std::uint64_t granted) {
-  for (const Module& module : kModules) {
+  for (const Module& module : modules()) {
     if (!is_granted(granted, module.name)) open_module(thread, module);
   }
   for (const char* name : {"baton.time", "baton.thread", "baton.async", "baton.net"}) {
@@ -177,7 +148,7 @@ void load_waiting_modules(ThreadState& thread, std::uint64_t granted) {
     vm::push(thread, Value::of(string::make(thread.heap(), name)));
     vm::call(thread, 1, 0);
   }
-  for (const Module& module : kModules) {
+  for (const Module& module : modules()) {
     if (is_granted(granted, module.name)) continue;
     native::set_field(thread, thread.shared.loaded, module.name, Value());
     native::set_field(thread, thread.shared.globals, module.name, Value());
@@ -186,12 +157,12 @@ void load_waiting_modules(ThreadState& thread, std::uint64_t granted) {
 
 void open_granted(ThreadState& thread, std::uint64_t granted) {
   SharedState& shared = thread.shared;
-  for (const Module& module : kModules) {
+  for (const Module& module : modules()) {
     if (is_granted(granted, module.name)) open_module(thread, module);
   }
   Table* preload = native::get_field(thread, shared.registry, "_PRELOAD").table();
-  native::add_functions(thread, preload, kPreloaded);
-  for (const NativeInfo* info = kPreloaded; info->name != nullptr; ++info) {
+  native::add_functions(thread, preload, preloaded_modules());
+  for (const NativeInfo* info = preloaded_modules(); info->name != nullptr; ++info) {
     if (!is_granted(granted, info->name)) native::set_field(thread, preload, info->name, Value());
   }
   if (granted == kEverything) return;
