@@ -5,10 +5,10 @@
 
 #include "all_modules.h"
 #include "async_library.h"
-#include "host/load.h"
 #include "option_table.h"
 #include "sched/scheduler.h"
 #include "sched/thread_group.h"
+#include "script_part.h"
 #include "thread_library.h"
 #include "vm/call.h"
 #include "vm/operations.h"
@@ -352,17 +352,8 @@ const NativeInfo kInternals[] = {
     {nullptr, nullptr, nullptr, nullptr},
 };
 
-// Runs the part that is written in script: it is called with the library and the internals.
 void add_combinators(ThreadState& thread, Table* library) {
-  vm::push(thread, Value::of(library));
-  Table* internals = table::make(thread.heap());
-  vm::push(thread, Value::of(internals));
-  native::add_functions(thread, internals, kInternals);
-  if (host::load(thread, kCombinators, "=async", "t") != Status::kOk) throw ScriptError(thread.pending);
-  vm::push(thread, Value::of(library));
-  vm::push(thread, Value::of(internals));
-  vm::call(thread, 2, 0);
-  thread.current->top -= 2;
+  run_script_part(thread, library, kInternals, kCombinators, "=async");
 }
 
 }  // namespace

@@ -7,11 +7,11 @@
 #include <string>
 
 #include "async_library.h"
-#include "host/load.h"
 #include "option_table.h"
 #include "sched/native_thread.h"
 #include "sched/scheduler.h"
 #include "sched/thread_group.h"
+#include "script_part.h"
 #include "thread_library.h"
 #include "vm/call.h"
 #include "vm/traceback.h"
@@ -149,10 +149,7 @@ Value trace_function(NativeCall& call) {
   call.push(Value::of(internals));
   native::add_functions(thread, internals, kTraceInternals);
   native::set_field(thread, internals, "of_tasks", Value::boolean(true));
-  if (host::load(thread, kTraceScript, "=async", "t") != Status::kOk) throw ScriptError(thread.pending);
-  vm::push(thread, Value::of(module));
-  vm::push(thread, Value::of(internals));
-  vm::call(thread, 2, 0);
+  run_script_part(thread, module, Value::of(internals), kTraceScript, "=async");
   const Value made = native::get_field(thread, module, "trace");
   native::set_field(thread, call.shared().registry, kTraceKey, made);
   return made;

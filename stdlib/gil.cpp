@@ -4,7 +4,7 @@
 #include "sync/gil.h"
 
 #include "all_modules.h"
-#include "host/load.h"
+#include "script_part.h"
 #include "vm/call.h"
 #include "vm/native.h"
 #include "vm/traceback.h"
@@ -139,17 +139,8 @@ const NativeInfo kTraceInternals[] = {
     {nullptr, nullptr, nullptr, nullptr},
 };
 
-// The part in script is called with the library and the internals.
 void add_trace(ThreadState& thread, Table* library) {
-  vm::push(thread, Value::of(library));
-  Table* internals = table::make(thread.heap());
-  vm::push(thread, Value::of(internals));
-  native::add_functions(thread, internals, kTraceInternals);
-  if (host::load(thread, kTraceScript, "=gil", "t") != Status::kOk) throw ScriptError(thread.pending);
-  vm::push(thread, Value::of(library));
-  vm::push(thread, Value::of(internals));
-  vm::call(thread, 2, 0);
-  thread.current->top -= 2;
+  run_script_part(thread, library, kTraceInternals, kTraceScript, "=gil");
 }
 
 class Hold {

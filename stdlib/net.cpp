@@ -14,7 +14,6 @@
 
 #include "all_modules.h"
 #include "birthplace.h"
-#include "host/load.h"
 #include "loop/event_loop.h"
 #include "net_address.h"
 #include "net_stream.h"
@@ -23,6 +22,7 @@
 #include "sched/native_thread.h"
 #include "sched/scheduler.h"
 #include "sched/wait.h"
+#include "script_part.h"
 #include "thread_library.h"
 #include "vm/call.h"
 #include "vm/native.h"
@@ -506,12 +506,7 @@ constexpr NativeInfo kDaemon = {"daemon", "daemon(task)", "The program does not 
 Table* open_net(ThreadState& thread) {
   Table* library = table::make(thread.heap(), 0, 8);
   native::add_functions(thread, library, kFunctions);
-  vm::push(thread, Value::of(library));
-  if (host::load(thread, kServe, "=net", "t") != Status::kOk) throw ScriptError(thread.pending);
-  vm::push(thread, Value::of(library));
-  vm::push(thread, native::make(thread, &kDaemon));
-  vm::call(thread, 2, 0);
-  --thread.current->top;
+  run_script_part(thread, library, native::make(thread, &kDaemon), kServe, "=net");
   return library;
 }
 

@@ -15,7 +15,6 @@
 
 #include "all_modules.h"
 #include "host/blocking.h"
-#include "host/load.h"
 #include "loop/event_loop.h"
 #include "net_stream.h"
 #include "process_channel.h"
@@ -23,6 +22,7 @@
 #include "process_library.h"
 #include "process_request.h"
 #include "sched/wait.h"
+#include "script_part.h"
 #include "vm/call.h"
 #include "vm/native.h"
 #include "vm/operations.h"
@@ -303,15 +303,7 @@ Table* open_process(ThreadState& thread) {
   Table* library = table::make(thread.heap(), 0, 32);
   native::add_functions(thread, library, kFunctions);
   register_travellers(thread);
-  vm::push(thread, Value::of(library));
-  Table* natives = table::make(thread.heap());
-  vm::push(thread, Value::of(natives));
-  native::add_functions(thread, natives, kWorkerNatives);
-  if (host::load(thread, kPool, "=process", "t") != Status::kOk) throw ScriptError(thread.pending);
-  vm::push(thread, Value::of(library));
-  vm::push(thread, Value::of(natives));
-  vm::call(thread, 2, 0);
-  thread.current->top -= 2;
+  run_script_part(thread, library, kWorkerNatives, kPool, "=process");
   return library;
 }
 

@@ -3,8 +3,8 @@
 #include <memory>
 
 #include "all_modules.h"
-#include "host/load.h"
 #include "profile_sampler.h"
+#include "script_part.h"
 #include "vm/call.h"
 #include "vm/native.h"
 
@@ -111,18 +111,9 @@ constexpr std::string_view kScript =
 
 }  // namespace
 
-// The part in script is called with the library and the internals.
 Table* open_profile(ThreadState& thread) {
   Table* library = table::make(thread.heap());
-  vm::push(thread, Value::of(library));
-  Table* internals = table::make(thread.heap());
-  vm::push(thread, Value::of(internals));
-  native::add_functions(thread, internals, kInternals);
-  if (host::load(thread, kScript, "=profile", "t") != Status::kOk) throw ScriptError(thread.pending);
-  vm::push(thread, Value::of(library));
-  vm::push(thread, Value::of(internals));
-  vm::call(thread, 2, 0);
-  thread.current->top -= 2;
+  run_script_part(thread, library, kInternals, kScript, "=profile");
   return library;
 }
 

@@ -6,7 +6,7 @@
 #include <new>
 #include <type_traits>
 
-#include "host/load.h"
+#include "script_part.h"
 #include "thread_library.h"
 #include "vm/call.h"
 #include "vm/operations.h"
@@ -462,15 +462,10 @@ int thread_atomic(NativeCall& call) {
   return call.result(Value::of(atomic));
 }
 
-// The script's part is called with the library.
 void add_sync_family(ThreadState& thread, Table* library) {
   native::add_functions(thread, library, kFamily);
-  vm::push(thread, Value::of(library));
-  if (host::load(thread, kThreadFamily, "=thread", "t") != Status::kOk) throw ScriptError(thread.pending);
-  vm::push(thread, Value::of(library));
-  vm::push(thread, Value::of(native::class_with_methods(thread, kConditionClass, kConditionMethods)));
-  vm::call(thread, 2, 0);
-  thread.current->top -= 1;
+  const Value conditions = Value::of(native::class_with_methods(thread, kConditionClass, kConditionMethods));
+  run_script_part(thread, library, conditions, kThreadFamily, "=thread");
 }
 
 }  // namespace baton::stdlib
