@@ -102,7 +102,9 @@ class Numbers {
   };
   static constexpr std::size_t kFirst = 64;
   static Slot& place(Slot* slots, std::size_t mask, const void* key) noexcept {
-    std::size_t at = (reinterpret_cast<std::uintptr_t>(key) * 0x9E3779B97F4A7C15u) >> 32;
+    // Neighbours in a page of the heap are neighbours here: objects that were made together are met together.
+    const auto address = reinterpret_cast<std::uintptr_t>(key);
+    std::size_t at = ((address >> 12) * 0x9E3779B97F4A7C15u >> 32 << 7) + (address >> 5 & 127);
     for (;; ++at) {
       Slot& slot = slots[at & mask];
       if (slot.key == key || slot.key == nullptr) return slot;
