@@ -13,6 +13,7 @@
 #include <initializer_list>
 
 #include "all_modules.h"
+#include "process_worker.h"
 #include "value/table.h"
 #include "vm/call.h"
 #include "vm/native.h"
@@ -176,5 +177,7 @@ void open_granted(ThreadState& thread, std::uint64_t granted) {
 namespace baton::host {
 
 void open_granted_libraries(ThreadState& thread, std::uint64_t granted) { stdlib::open_granted(thread, granted); }
+
+void name_worker_program(ThreadState& thread, std::string_view path) { stdlib::set_worker_program(thread, path); }
 
 }  // namespace baton::host

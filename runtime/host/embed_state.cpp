@@ -404,11 +404,13 @@ namespace {
 struct OpenCall {
   State* state;
   std::uint64_t libraries;
+  const char* worker_program;
 };
 
 void open_libraries(ThreadState& thread, void* context) {
   const OpenCall& call = *static_cast<OpenCall*>(context);
   open_granted_libraries(thread, call.libraries);
+  if (*call.worker_program != '\0') name_worker_program(thread, call.worker_program);
   call.state->handler = host::make_handler(call.state, thread);
 }
 
@@ -432,7 +434,7 @@ void open_runtime(State& state, const Options& options) {
   Session& session = add_session(&state, sched::native_thread_of(state.runtime->main_thread()));
   session.is_main = true;
   state.runtime->threads().count_foreign(1);  // the host may post at any time, so nothing here is stuck for ever
-  OpenCall call{&state, options.libraries};
+  OpenCall call{&state, options.libraries, options.worker_program};
   if (state.runtime->run(open_libraries, &call) != Status::kOk) throw std::bad_alloc();
   if (options.host_loop != nullptr) open_host_loop(&state, options.host_loop);
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "vm/thread_state.h"
 
@@ -13,5 +14,9 @@ namespace baton::host {
 // Opens the granted libraries and nothing else: what was not granted is reachable from nowhere. Called once, before any
 // script runs. Raises: kMemory.
 void open_granted_libraries(ThreadState& thread, std::uint64_t granted);
+
+// Names the program that process.pool and process.worker start, which has to be `baton`; without a name they refuse. Called
+// after the libraries are open. Raises: kMemory.
+void name_worker_program(ThreadState& thread, std::string_view path);
 
 }  // namespace baton::host

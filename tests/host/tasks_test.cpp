@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <coroutine>
+#include <cstdlib>
 #include <thread>
 
 using namespace std::chrono_literals;
@@ -202,4 +203,20 @@ TEST_CASE("futures of a VM that is closed fail") {
   CHECK(task.ready());
   CHECK_THROWS_AS(task.get(), baton::Error);
   never.resolve(1);  // after everybody has gone
+}
+
+TEST_CASE("a host names the program that workers run, or has none") {
+  const char* program = std::getenv("BATON_WORKER_PROGRAM");
+  if (program == nullptr) return;  // started by hand
+  const char* script = "local pool <close> = require 'process'.pool{workers = 1}\n"
+                       "return pool:submit(function(a) return a * 2 end, 21):await()";
+  baton::Config config;
+  config.worker_program = program;
+  baton::VM with{config};
+  CHECK(with.run<int>(script) == 42);
+
+  baton::VM without;
+  const auto refused = without.try_run(script);
+  REQUIRE_FALSE(refused.ok());
+  CHECK(refused.error().message().find("worker") != std::string::npos);
 }

@@ -128,6 +128,7 @@ struct Options {
   std::int64_t finalizer_limit_ns = 0;  // how long one run of finalizers may take, 0: without limit
   uv_loop_s* host_loop = nullptr;
   bool use_environment = true;
+  const char* worker_program = "";
 };
 
 struct CloseReport {

@@ -65,6 +65,7 @@ struct Config {
   std::chrono::nanoseconds switch_interval{0};  // how long a native thread keeps the lock while others want it; 0: 5 ms
   std::uint64_t seed = 0;                      // of string hashes; 0: random
   bool use_environment = false;                // BATON_PATH, LUA_PATH ... decide where modules are looked for
+  std::string worker_program;                  // what process.pool and process.worker start: a path of `baton`; empty: none
   uv_loop_s* loop = nullptr;                   // a libuv loop of the host that drives the VM; null: the VM's own
   std::chrono::nanoseconds close_timeout = std::chrono::seconds(5);     // how long closing waits for native threads
   std::chrono::nanoseconds finalizer_limit = std::chrono::seconds(1);   // how long finalizers may run at the end; 0: for ever

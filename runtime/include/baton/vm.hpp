@@ -104,6 +104,7 @@ class VM {
     options.finalizer_limit_ns = config.finalizer_limit.count();
     options.host_loop = config.loop;
     options.use_environment = config.use_environment;
+    options.worker_program = config.worker_program.c_str();
     abi::Failure* failure = nullptr;
     state_ = abi::open(options, &failure);
     if (state_ == nullptr) throw Error(failure);
