@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Adds up what meson's records of several builds say, shows what failed, and ends with "N passed, N failed".
+"""Adds up what meson's records of several builds say, shows what failed (last, with a list of names), and ends with
+"N passed, N failed".
 
 A test program that prints "N passed, N failed[, N skipped]" as its last line counts as that many; a Catch2 program as its
 test cases; anything else as one. The exit status is 0 only when nothing failed and no build was broken.
@@ -56,7 +57,7 @@ def main():
     parser.add_argument("records", nargs="*", type=pathlib.Path)
     options = parser.parse_args()
 
-    total = [0, 0, 0]
+    total, failures = [0, 0, 0], []
     for path in options.records:
         if not path.exists():
             continue
@@ -65,10 +66,14 @@ def main():
             counted = count(record)
             total = [a + b for a, b in zip(total, counted)]
             if counted[1]:
-                show_failure(path.stem, record, f"{counted[1]} failed, result {record['result']}")
+                failures.append((path.stem, record, f"{counted[1]} failed, result {record['result']}"))
             else:
                 skipped = f", {counted[2]} skipped" if counted[2] else ""
                 print(f"{path.stem}: {record['name']}: {counted[0]} passed{skipped} ({record['duration']:.1f} s)")
+    for failure in failures:
+        show_failure(*failure)
+    for build, record, why in failures:
+        print(f"FAILED {build}: {record['name']} ({why})")
     total[1] += options.broken
     if options.broken:
         print(f"{options.broken} builds or test runs broke off")

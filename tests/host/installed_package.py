@@ -8,13 +8,15 @@ compiles alone and includes only the standard library. 77: no compiler or pkg-co
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 
 BUILD, SOURCE = (pathlib.Path(p).resolve() for p in sys.argv[1:3])
-COMPILER = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++-19")
+# CXX may hold a launcher too, as in "ccache g++": a list of words
+COMPILER = shlex.split(os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++-19") or "")
 FLAGS = ["-std=c++20", "-Wall", "-Wextra", "-Werror"]
 
 
@@ -46,7 +48,7 @@ def check_headers(include, work):
                 sys.exit(f"{header.name} includes {target}")
         alone = work / "alone.cpp"
         alone.write_text(f"#include <baton/{header.name}>\n")
-    run(COMPILER, *FLAGS, "-fsyntax-only", f"-I{include}", alone)
+    run(*COMPILER, *FLAGS, "-fsyntax-only", f"-I{include}", alone)
 
 
 def readme_program():
@@ -67,13 +69,13 @@ def use_cmake(prefix, work, example, environment):
     if shutil.which("cmake") is None:
         print("cmake is not there: its half is not checked")
         return
-    run("cmake", "-S", example, "-B", work / "cmake", f"-DCMAKE_PREFIX_PATH={prefix}", f"-DCMAKE_CXX_COMPILER={COMPILER}")
+    run("cmake", "-S", example, "-B", work / "cmake", f"-DCMAKE_PREFIX_PATH={prefix}", f"-DCMAKE_CXX_COMPILER={COMPILER[-1]}")
     run("cmake", "--build", work / "cmake")
     check_example(work / "cmake" / "line_server", example / "handler.script", environment)
 
 
 def main():
-    if COMPILER is None or shutil.which("pkg-config") is None:
+    if not COMPILER or shutil.which("pkg-config") is None:
         sys.exit(77)
     with tempfile.TemporaryDirectory() as folder:
         work = pathlib.Path(folder)
@@ -89,10 +91,10 @@ def main():
         flags = run("pkg-config", "--cflags", "--libs", "baton", env=environment).split()
         program = work / "ten_lines"
         (work / "ten_lines.cpp").write_text(readme_program())
-        run(COMPILER, *FLAGS, work / "ten_lines.cpp", *flags, "-o", program)
+        run(*COMPILER, *FLAGS, work / "ten_lines.cpp", *flags, "-o", program)
         print("the README's program says:", run(program, env=environment).strip())
         example = SOURCE / "tools" / "examples"
-        run(COMPILER, *FLAGS, example / "line_server.cpp", *flags, "-pthread", "-o", work / "line_server")
+        run(*COMPILER, *FLAGS, example / "line_server.cpp", *flags, "-pthread", "-o", work / "line_server")
         check_example(work / "line_server", example / "handler.script", environment)
         use_cmake(include.parent, work, example, environment)
     print("installed, found by pkg-config and CMake, compiled, linked, run")
