@@ -4,6 +4,8 @@
   - In stdlib/guides/differences_from_lua.md `-- lua5.4: text` stands below a line that prints something else, or the same, in
     lua5.4. All such comments of a block, from top to bottom, are what lua5.4 prints for it (`...` stands for any text).
     Skipped where there is no lua5.4.
+  - With --peers: the Python and JavaScript in the guides print what the `#>` and `//>` marks say. Not part of the tests, since it needs
+    python3 (3.11) and node.
   - A Korean version has the headings (by level), tables (by rows), commands, code (but for comments) and names in `code` of its original.
 """
 import argparse
@@ -16,7 +18,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 GUIDE = ROOT / "stdlib" / "guides" / "differences_from_lua.md"
-TRANSLATED = ()
+TRANSLATED = (("scripts/README.md", "scripts/README.ko.md"),)
 FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -34,6 +36,25 @@ def check_marks(lua):
         pattern = "".join(".*".join(map(re.escape, line.split("..."))) + "\n" for line in expected)
         if done.returncode != 0 or not re.fullmatch(pattern, done.stdout):
             problems.append(f"{GUIDE.name}: lua5.4 says otherwise about\n{body}it prints\n{done.stdout}{done.stderr}")
+    return problems, blocks
+
+
+def check_peers():
+    """Problems with the Python and JavaScript of the guides."""
+    problems, blocks = [], 0
+    for guide in sorted(GUIDE.parent.glob("*.md")):
+        for words, body in FENCE.findall(guide.read_text()):
+            program, mark, suffix = {"python": ("python3", "#> ?", "py"), "js": ("node", "//> ?", "mjs")}.get(words, (None,) * 3)
+            if not program:
+                continue
+            blocks += 1
+            expected = "".join(line + "\n" for line in re.findall(mark + "(.*)$", body, re.MULTILINE))
+            with tempfile.TemporaryDirectory() as folder:
+                file = pathlib.Path(folder) / f"example.{suffix}"
+                file.write_text(body)
+                done = subprocess.run([program, str(file)], cwd=folder, capture_output=True, text=True, timeout=60)
+            if done.returncode != 0 or done.stdout != expected:
+                problems.append(f"{guide.name}: {program} says otherwise about\n{body}it prints\n{done.stdout}{done.stderr}")
     return problems, blocks
 
 
@@ -72,7 +93,12 @@ def check_translation(original, translation):
 
 
 def main():
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--peers", action="store_true", help="run the Python and JavaScript examples, nothing else")
+    if parser.parse_args().peers:
+        problems, blocks = check_peers()
+        print(*problems, f"{blocks} examples run by python3 and node, {len(problems)} problems", sep="\n")
+        return 1 if problems else 0
     problems, blocks, lua = [], 0, shutil.which("lua5.4")
     if lua:
         problems, blocks = check_marks(lua)
