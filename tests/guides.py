@@ -18,7 +18,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 GUIDE = ROOT / "stdlib" / "guides" / "differences_from_lua.md"
-TRANSLATED = (("scripts/README.md", "scripts/README.ko.md"),)
+TRANSLATED = (("README.md", "README.ko.md"), ("scripts/README.md", "scripts/README.ko.md"),)
 FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
