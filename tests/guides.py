@@ -18,7 +18,8 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 GUIDE = ROOT / "stdlib" / "guides" / "differences_from_lua.md"
-TRANSLATED = (("README.md", "README.ko.md"), ("scripts/README.md", "scripts/README.ko.md"),)
+TRANSLATED = (("README.md", "README.ko.md"), ("scripts/README.md", "scripts/README.ko.md"),
+              ("stdlib/guides/the_lock_explained.md", "stdlib/guides/the_lock_explained.ko.md"))
 FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -59,8 +60,10 @@ def check_peers():
 
 
 def code_of(words, body):
-    """A block without what is for readers: comments may be translated, `-->` marks not."""
+    """A block without what is for readers: comments and drawings may be translated, `-->` marks not."""
     kind = (words.split() or [""])[0]
+    if kind == "text" and not body.startswith("$ "):
+        return [len(body.splitlines())]
     comment = {"lua": r"--(?!>).*", "sh": r"#.*", "cpp": r"//.*"}.get(kind, r"\A\Z")
     return [re.sub(comment, "", line).rstrip() for line in body.splitlines() if re.sub(comment, "", line).strip()]
 
@@ -73,7 +76,7 @@ def shape_of(path):
         "headings": [len(mark) for mark in re.findall(r"^(#+) ", prose, re.MULTILINE)],
         "rows of tables": [line.count("|") for line in prose.splitlines() if line.startswith("|")],
         "links": sorted(re.sub(r"\.ko\.md|\.md|#.*", "", target) for target in re.findall(r"\]\(([^)]+)\)", prose)
-                        if not re.search(r"README(\.ko)?\.md(#.*)?$", target)),
+                        if not re.match(r"README|the_lock_explained", target.rpartition("/")[2])),
         "names in `code`": sorted(set(re.findall(r"`([^`\n]+)`", prose))),
         "code": [code_of(words, body) for words, body in FENCE.findall(text)],
     }
