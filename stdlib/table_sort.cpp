@@ -128,10 +128,12 @@ bool sort_directly(NativeCall& call, const Value& list, std::size_t count) {
 
 // --- quicksort in place ----------------------------------------------------------------------------------------------
 
+// With a comparison function or without.
+template <bool kHasFunction>
 class Quicksort {
  public:
   // The window holds the list as argument 1 and the function, or nil, as argument 2.
-  explicit Quicksort(NativeCall& call) : call_(call), thread_(call.thread()), has_function_(!call.arg(2).is_nil()) {
+  explicit Quicksort(NativeCall& call) : call_(call), thread_(call.thread()) {
     call.set_size(2);
     for (int i = 0; i < 3; ++i) call.push(Value());
   }
@@ -170,21 +172,23 @@ class Quicksort {
   void keep(int slot, const Value& v) { call_.slot(slot) = v; }
 
   bool less(int a_slot, int b_slot) {
-    const Value a = call_.slot(a_slot), b = call_.slot(b_slot);
-    if (!has_function_) {
+    const Value* window = call_.base();
+    const Value a = window[a_slot - 1], b = window[b_slot - 1];
+    if constexpr (!kHasFunction) {
       if (BATON_UNLIKELY(++comparisons_ % 1024 == 0)) vm::poll(thread_);
       if (a.is_integer() && b.is_integer()) return a.integer < b.integer;
       if (a.is_float() && b.is_float()) return a.number < b.number;
       return vm::less(thread_, a, b);
     }
     if (BATON_UNLIKELY(++comparisons_ % 64 == 0)) vm::poll(thread_);  // a function without loops would not
-    Value* top = call_.coroutine()->top;  // eight slots of the window are in use at most, so there is room
-    top[0] = call_.slot(2);
+    Coroutine* co = call_.coroutine();
+    Value* top = co->top;  // eight slots of the window are in use at most, so there is room
+    top[0] = window[1];
     top[1] = a;
     top[2] = b;
-    call_.coroutine()->top = top + 3;
+    co->top = top + 3;
     vm::call(thread_, 2, 1);
-    return call_.pop().is_truthy();
+    return (--co->top)->is_truthy();
   }
 
   // Swaps list[low] and list[high] if they are in the wrong order. Returns: whether they were.
@@ -238,7 +242,6 @@ class Quicksort {
 
   NativeCall& call_;
   ThreadState& thread_;
-  const bool has_function_;
   std::uint64_t random_ = 0;
   unsigned comparisons_ = 0;
 };
@@ -249,9 +252,13 @@ int table_sort(NativeCall& call) {
   const std::int64_t size = list_length(call, 1, kReads | kWrites);
   if (size <= 1) return 0;
   if (size >= INT_MAX) call.argument_error(1, "array too big");
-  if (!call.none_or_nil(2)) call.check_function(2);
-  else if (sort_directly(call, call.arg(1), static_cast<std::size_t>(size))) return 0;
-  Quicksort(call).run(1, static_cast<std::uint64_t>(size));
+  const auto high = static_cast<std::uint64_t>(size);
+  if (!call.none_or_nil(2)) {
+    call.check_function(2);
+    Quicksort<true>(call).run(1, high);
+  } else if (!sort_directly(call, call.arg(1), high)) {
+    Quicksort<false>(call).run(1, high);
+  }
   return 0;
 }
 

@@ -32,10 +32,8 @@
 namespace baton::vm {
 namespace {
 
-struct Failure {
-  bool caught = false;
-  ScriptError error{ErrorId::kValue};
-};
+// What was thrown, copied out of the catch.
+using Thrown = std::optional<ScriptError>;
 
 // What was repeated last after an emergency collection, so that it is not repeated for ever.
 struct Retry {
@@ -102,51 +100,83 @@ bool retry_after_collection(ThreadState& thread, Retry* last) {
   return true;
 }
 
-// One stretch of running: from the call or from where the frames say, to a Next or an exception.
-Next run_once(ThreadState& thread, Value* function, int arguments, int wanted, Failure* failure) {
+// One stretch of running: from where the frames say, to a Next or an exception.
+Next run_frames(ThreadState& thread, Thrown* thrown) {
   try {
-    Next next = Next::kContinue;
-    if (function != nullptr) next = begin_call(thread, function, arguments, wanted, kFrameEntry);
-    return next == Next::kContinue ? execute(thread) : next;
+    return execute(thread);
   } catch (const ScriptError& error) {
-    failure->caught = true;
-    failure->error = error;
+    thrown->emplace(error);
   } catch (const std::bad_alloc&) {
-    failure->caught = true;
-    failure->error = ScriptError(ErrorId::kMemory);
+    thrown->emplace(ErrorId::kMemory);
   }
   return Next::kError;
 }
 
-}  // namespace
+// The same from the call of what is no script function, or needs a larger stack.
+BATON_NOINLINE Next run_call(ThreadState& thread, Value* function, int arguments, int wanted, Thrown* thrown) {
+  if (BATON_UNLIKELY(thread.dispatch == nullptr)) update_dispatch(thread);  // a thread's first call
+  try {
+    const Next next = begin_call(thread, function, arguments, wanted, kFrameEntry);
+    return next == Next::kContinue ? execute(thread) : next;
+  } catch (const ScriptError& error) {
+    thrown->emplace(error);
+  } catch (const std::bad_alloc&) {
+    thrown->emplace(ErrorId::kMemory);
+  }
+  return Next::kError;
+}
 
-Next run(ThreadState& thread, Value* function, int arguments, int wanted) {
+// Behind a stretch that failed: unwinds to a pcall of this activation and goes on there.
+BATON_NOINLINE Next run_on(ThreadState& thread, std::ptrdiff_t entry, std::int32_t nesting, Thrown& thrown) {
+  Coroutine* co = thread.current;
+  Retry retry;
+  for (;;) {
+    set_own_nesting(co, nesting);
+    Next next = Next::kError;
+    const bool inside = co->frame >= co->frames + entry;
+    if (thrown && thrown->id == ErrorId::kMemory && inside && retry_after_collection(thread, &retry)) {
+      next = Next::kContinue;
+    } else {
+      if (thrown) thread.pending = error_value(thread, *thrown);
+      next = recover(thread, entry);
+    }
+    if (next != Next::kContinue) return next;
+    thrown.reset();
+    next = run_frames(thread, &thrown);
+    if (next == Next::kExit) return next;
+  }
+}
+
+// Whether a script function can be entered at once, its frame filled here. Takes: a value with its arguments behind it.
+BATON_ALWAYS_INLINE bool enter_script(ThreadState& thread, Coroutine* co, Value* function, int arguments, int wanted) noexcept {
+  if (BATON_UNLIKELY(BATON_STRESS || !function->is_closure() || thread.dispatch == nullptr || co->frame + 1 >= co->frames_limit)) return false;
+  if (BATON_UNLIKELY(co->stack_limit - function <= static_cast<std::ptrdiff_t>(function->closure()->prototype->max_stack) + 1)) return false;
+  fill_script_frame(co, function, arguments, wanted, kFrameEntry);
+  return true;
+}
+
+// The heart of `run`, expanded into each kind of call: that of a script function which succeeds passes through nothing else.
+BATON_ALWAYS_INLINE Next run_inline(ThreadState& thread, Value* function, int arguments, int wanted) {
   Coroutine* co = thread.current;
   const std::ptrdiff_t entry = co->frame - co->frames + 1;
   const std::int32_t nesting = own_nesting(co);
-  if (BATON_UNLIKELY(thread.dispatch == nullptr)) update_dispatch(thread);  // a thread's first call
-  Retry retry;
-  for (;;) {
-    Failure failure;
-    Next next = run_once(thread, function, arguments, wanted, &failure);
-    function = nullptr;
-    if (next == Next::kExit) return next;
-    set_own_nesting(co, nesting);
-    if (failure.caught) {
-      const bool inside = co->frame >= co->frames + entry;
-      if (failure.error.id == ErrorId::kMemory && inside && retry_after_collection(thread, &retry)) continue;
-      thread.pending = error_value(thread, failure.error);
-    }
-    next = recover(thread, entry);
-    if (next != Next::kContinue) return next;
-  }
+  Thrown thrown;
+  Next next;
+  if (BATON_LIKELY(enter_script(thread, co, function, arguments, wanted))) next = run_frames(thread, &thrown);
+  else next = run_call(thread, function, arguments, wanted, &thrown);
+  if (BATON_LIKELY(next == Next::kExit)) return next;
+  return run_on(thread, entry, nesting, thrown);
 }
+
+}  // namespace
+
+Next run(ThreadState& thread, Value* function, int arguments, int wanted) { return run_inline(thread, function, arguments, wanted); }
 
 int call(ThreadState& thread, int arguments, int wanted) {
   Coroutine* co = thread.current;
   const std::ptrdiff_t slot = co->top - arguments - 1 - co->stack;
   const NestingLevel level(co);
-  if (run(thread, co->stack + slot, arguments, wanted) != Next::kExit) throw ScriptError(thread.pending);
+  if (BATON_UNLIKELY(run_inline(thread, co->stack + slot, arguments, wanted) != Next::kExit)) throw ScriptError(thread.pending);
   return static_cast<int>(co->top - (co->stack + slot));
 }
 
@@ -184,16 +214,20 @@ void abandon_to(ThreadState& thread, const CallMark& mark) noexcept {
 }
 
 Status protected_call(ThreadState& thread, int arguments, int wanted, const Value& handler, int* result_count) {
+  // Only natives pass a handler: their machine frames are unwound, so the root is always taken back.
+  std::optional<RootBase> rooted_handler;
+  if (!handler.is_nil()) rooted_handler.emplace(thread.heap(), handler);
+  return protected_call_rooted(thread, arguments, wanted, rooted_handler ? rooted_handler->value() : handler, result_count);
+}
+
+Status protected_call_rooted(ThreadState& thread, int arguments, int wanted, const Value& handler, int* result_count) {
   Coroutine* co = thread.current;
   const std::ptrdiff_t frame = co->frame - co->frames;
   const std::ptrdiff_t slot = co->top - arguments - 1 - co->stack;
   const std::int32_t nesting = own_nesting(co);
-  // Only natives pass a handler: their machine frames are unwound, so the root is always taken back.
-  std::optional<RootBase> rooted_handler;
-  if (!handler.is_nil()) rooted_handler.emplace(thread.heap(), handler);
-  if (co->nesting < kMaxNesting && !machine_stack_low(co)) {
+  if (BATON_LIKELY(co->nesting < kMaxNesting && !machine_stack_low(co))) {
     ++co->nesting;
-    if (run(thread, co->stack + slot, arguments, wanted) == Next::kExit) {
+    if (BATON_LIKELY(run_inline(thread, co->stack + slot, arguments, wanted) == Next::kExit)) {
       set_own_nesting(co, nesting);
       if (result_count != nullptr) *result_count = static_cast<int>(co->top - (co->stack + slot));
       return Status::kOk;
@@ -201,7 +235,7 @@ Status protected_call(ThreadState& thread, int arguments, int wanted, const Valu
   } else {
     thread.pending = error_value(thread, ScriptError(ErrorId::kMachineStackOverflow));
   }
-  if (rooted_handler) call_handler(thread, rooted_handler->value());
+  if (!handler.is_nil()) call_handler(thread, handler);
   unwind_to(thread, frame, slot, nesting);
   if (result_count != nullptr) *result_count = 0;
   return Status::kError;
@@ -212,18 +246,16 @@ Status protected_run(ThreadState& thread, void (*body)(ThreadState&, void*), voi
   const std::ptrdiff_t frame = co->frame - co->frames;
   const std::ptrdiff_t slot = co->top - co->stack;
   const std::int32_t nesting = own_nesting(co);
-  Failure failure;
+  Thrown thrown;
   try {
     body(thread, context);
   } catch (const ScriptError& error) {
-    failure.caught = true;
-    failure.error = error;
+    thrown.emplace(error);
   } catch (const std::bad_alloc&) {
-    failure.caught = true;
-    failure.error = ScriptError(ErrorId::kMemory);
+    thrown.emplace(ErrorId::kMemory);
   }
-  if (!failure.caught) return Status::kOk;
-  thread.pending = error_value(thread, failure.error);
+  if (BATON_LIKELY(!thrown)) return Status::kOk;
+  thread.pending = error_value(thread, *thrown);
   unwind_to(thread, frame, slot, nesting);
   return Status::kError;
 }

@@ -201,27 +201,17 @@ Value* insert_call_metamethod(ThreadState& thread, Value* function, int argument
   return function;
 }
 
-CallFrame* push_script_frame(ThreadState& thread, Value* function, int arguments, int wanted, std::uint16_t flags) {
+CallFrame* push_script_frame_growing(ThreadState& thread, Value* function, int arguments, int wanted, std::uint16_t flags) {
   Coroutine* co = thread.current;
   const Prototype* p = function->closure()->prototype;
-  if (BATON_UNLIKELY(co->stack_limit - function <= static_cast<std::ptrdiff_t>(p->max_stack) + 1) || BATON_STRESS) {
+  if (co->stack_limit - function <= static_cast<std::ptrdiff_t>(p->max_stack) + 1 || BATON_STRESS) {
     const std::ptrdiff_t offset = function - co->stack;
     co->top = function + 1 + arguments;
     make_stack_room(thread, p->max_stack + 1u);
     function = co->stack + offset;
   }
-  CallFrame* frame = next_frame(thread);
-  for (int i = arguments; i < p->parameter_count; ++i) function[1 + i].set_nil();
-  frame->base = function + 1;
-  frame->pc = p->code.items;
-  frame->constants = p->constants.items;
-  frame->top = function + 1 + p->max_stack;
-  frame->flags = flags;
-  frame->set_wanted(wanted);
-  frame->argument_count = static_cast<std::uint32_t>(arguments);
-  frame->scratch = 0;
-  co->frame = frame;
-  return frame;
+  (void)next_frame(thread);
+  return fill_script_frame(co, function, arguments, wanted, flags);
 }
 
 Next begin_call(ThreadState& thread, Value* function, int arguments, int wanted, std::uint16_t flags) {

@@ -26,9 +26,38 @@ Next begin_call(ThreadState& thread, Value* function, int arguments, int wanted,
 // be used instead of failing again. Raises: kStackOverflow, kErrorInErrorHandling, kMemory.
 void make_stack_room(ThreadState& thread, std::uint32_t slots);
 
+// The rare half of push_script_frame: the stack or the frame array must grow first.
+CallFrame* push_script_frame_growing(ThreadState& thread, Value* function, int arguments, int wanted, std::uint16_t flags);
+
+// Fills the next frame of `co` for the script function at `function`, whose room has been checked. Raises: nothing.
+BATON_ALWAYS_INLINE CallFrame* fill_script_frame(Coroutine* co, Value* function, int arguments, int wanted, std::uint16_t flags) noexcept {
+  const Prototype* p = function->closure()->prototype;
+  BATON_SHORT_LOOP
+  for (int i = arguments; i < p->parameter_count; ++i) function[1 + i].set_nil();
+  CallFrame* frame = co->frame + 1;
+  frame->base = function + 1;
+  frame->pc = p->code.items;
+  frame->constants = p->constants.items;
+  frame->top = function + 1 + p->max_stack;
+  frame->flags = flags;
+  frame->set_wanted(wanted);
+  frame->argument_count = static_cast<std::uint32_t>(arguments);
+  frame->scratch = 0;
+  co->frame = frame;
+  return frame;
+}
+
 // Makes room for a script function's frame at `function` and pushes it; missing parameters become
 // nil. Returns the new frame. Raises: kStackOverflow, kMemory.
-CallFrame* push_script_frame(ThreadState& thread, Value* function, int arguments, int wanted, std::uint16_t flags);
+BATON_ALWAYS_INLINE CallFrame* push_script_frame(ThreadState& thread, Value* function, int arguments, int wanted, std::uint16_t flags) {
+  Coroutine* co = thread.current;
+  const std::ptrdiff_t room = co->stack_limit - function;
+  if (BATON_UNLIKELY(BATON_STRESS || room <= static_cast<std::ptrdiff_t>(function->closure()->prototype->max_stack) + 1 ||
+                     co->frame + 1 >= co->frames_limit)) {
+    return push_script_frame_growing(thread, function, arguments, wanted, flags);
+  }
+  return fill_script_frame(co, function, arguments, wanted, flags);
+}
 
 // Returns from the running frame with `count` results that begin at `first`: moves them to where
 // the caller wants them, pops the frame and completes callers that are intrinsics or instructions.
