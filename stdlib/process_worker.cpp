@@ -104,6 +104,8 @@ int core_start(NativeCall& call) {
   (void)fcntl(ends[0], F_SETFL, O_NONBLOCK);
   ChildRequest request;
   request.command = {std::string(program.string()->view()), kWorkerOption};
+  const std::size_t memory_limit = call.heap().statistics().bytes_limit;  // holds for workers too
+  if (memory_limit != SIZE_MAX) request.command.push_back("--max-memory=" + std::to_string(memory_limit));
   request.environment = read_environment(call, nullptr, 1);
   request.input.kind = Redirection::kNull;
   request.channel = ends[1];
