@@ -8,11 +8,12 @@
 #include <cstring>
 #include <new>
 
-#include "host/embed_state.h"
+#include "host/embed_inside.h"
 #include "host/load.h"
 #include "value/closure.h"
 #include "value/string.h"
 #include "vm/operations.h"
+#include "vm/safepoint.h"
 #include "vm/traceback.h"
 
 namespace baton::host {
@@ -69,41 +70,47 @@ struct ScriptCall {
   int wanted;
   abi::SlotList* all;
   bool out_of_memory = false;
+
+  Status operator()(ThreadState& thread);
 };
 
-void push_call(ThreadState& thread, void* context) {
-  const ScriptCall& call = *static_cast<ScriptCall*>(context);
-  coroutine::check_stack(thread.heap(), thread.current, static_cast<std::uint32_t>(call.count) + 1);
+void push_call(ThreadState& thread, const ScriptCall& call) noexcept {
   Value* top = thread.current->top;
   *top++ = value_of(*call.function);
+  BATON_SHORT_LOOP
   for (int i = 0; i < call.count; ++i) *top++ = value_of(call.arguments[i]);
   thread.current->top = top;
 }
 
+void grow_and_push_call(ThreadState& thread, void* context) {
+  const ScriptCall& call = *static_cast<ScriptCall*>(context);
+  coroutine::check_stack(thread.heap(), thread.current, static_cast<std::uint32_t>(call.count) + 1);
+  push_call(thread, call);
+}
+
 void take_results(const Value* from, int count, ScriptCall& call) noexcept {
   Slot* to = call.results;
-  if (call.wanted < 0) {
+  if (BATON_UNLIKELY(call.wanted < 0)) {
     call.all->items = count > 0 ? new (std::nothrow) Slot[static_cast<std::size_t>(count)] : nullptr;
     call.out_of_memory = count > 0 && call.all->items == nullptr;
     call.all->count = call.out_of_memory ? 0 : count;
     to = call.all->items;
     count = call.all->count;
   }
+  BATON_SHORT_LOOP
   for (int i = 0; i < count; ++i) to[i] = slot_of(from[i]);
 }
 
-Status perform_call(ThreadState& thread, void* context) {
-  ScriptCall& call = *static_cast<ScriptCall*>(context);
-  if (BATON_LIKELY(thread.current->stack_limit - thread.current->top > call.count)) {
-    push_call(thread, context);
-  } else if (vm::protected_run(thread, push_call, context) != Status::kOk) {
-    return Status::kError;
-  }
-  int count = 0;
-  const Status status = vm::protected_call(thread, call.count, call.wanted, call.state->handler, &count);
+// Polls once the arguments are rooted: a host that calls functions without loops would never get to a safepoint otherwise.
+BATON_ALWAYS_INLINE Status ScriptCall::operator()(ThreadState& thread) {
+  if (BATON_LIKELY(thread.current->stack_limit - thread.current->top > count)) push_call(thread, *this);
+  else if (vm::protected_run(thread, grow_and_push_call, this) != Status::kOk) return Status::kError;
+  if (BATON_UNLIKELY(thread.interrupt.any())) vm::safepoint(thread, vm::SafepointKind::kReturn);
+  int returned = 0;
+  const Status status = vm::protected_call_rooted(thread, count, wanted, state->handler, &returned);
   if (BATON_UNLIKELY(status != Status::kOk)) return status;
-  take_results(thread.current->top - count, count, call);
-  if (BATON_LIKELY(!call.out_of_memory)) return Status::kOk;
+  take_results(thread.current->top - returned, returned, *this);
+  if (BATON_LIKELY(!out_of_memory)) return Status::kOk;
   thread.pending = Value::of(thread.shared.memory_error);
   return Status::kError;
 }
@@ -182,9 +189,11 @@ void free_slots(SlotList* list) noexcept {
 }
 
 Outcome call(State* state, const Slot& function, const Slot* arguments, int count, Slot* results, int wanted, SlotList* all,
-             Failure** failure) noexcept {
+             bool* taken, Failure** failure) noexcept {
+  const Outcome entered = enter(state, taken);
+  if (BATON_UNLIKELY(entered != Outcome::kOk)) return entered;
   ScriptCall request{state, &function, arguments, count, results, wanted, all};
-  return run_inside(state, perform_call, &request, failure);
+  return run_inside_with(state, request, failure);
 }
 
 Outcome make_function(State* state, Binding* binding, Slot* function, Failure** failure) noexcept {

@@ -5,20 +5,17 @@
 // destroyed) or the runtime is closed (the closing thread detaches it in its place). Entering again is then one
 // compare-and-swap at the GIL.
 //
-// Who may free. `enter` counts itself in `users` before it looks at `closed`; closing sets `closed` before it looks at
-// `users`. So either the one turns back, or the other waits for it. Code that is between enter and leave when the runtime is
-// closed is stopped at its next safepoint; if it does not come there in time, nothing of the runtime is freed.
+// Who may free. `enter` notes itself in its session's `depth` before it looks at `closed`; closing sets `closed` before it
+// looks at the sessions. So either the one turns back, or the other waits for it. Code that is between enter and leave when the
+// runtime is closed is stopped at its next safepoint; if it does not come there in time, nothing of the runtime is freed.
+// Whoever has no session yet, or ends one, counts itself in `users` in the same way.
 //
-// Calls. Outside all calls a session's thread is on the stack that the operating system gave it, where nothing may wait. A
-// call switches to the kept fiber of the thread's root coroutine (NativeThread::run_on_kept_fiber). Inside a call, that is in
-// functions of the host that script code called, the code is on a fiber already and calls directly.
-//
-// Exceptions. The C++ runtime keeps the exceptions that are being handled per thread of the operating system, but a call may
-// switch to another task's stack. A host that calls from within a catch block therefore has that state put aside meanwhile.
-#include "host/embed_state.h"
+// Calls: embed_inside.h.
+#include "host/embed_inside.h"
 
 #include <cxxabi.h>
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 #include <thread>
@@ -31,10 +28,10 @@
 #include "vm/traceback.h"
 
 namespace baton::host {
-namespace {
 
-// The session that the calling thread used last: apart from the list, so that looking at it neither initialises nor calls.
 __attribute__((tls_model("initial-exec"))) constinit thread_local Session* last_session = nullptr;
+
+namespace {
 
 // The sessions of the calling thread.
 struct Sessions {
@@ -108,6 +105,7 @@ Session& add_session(State* state, sched::NativeThread& native) {
   session.native = &native;
   session.os_thread = pthread_self();
   session.has_clock = true;
+  session.handled_exceptions = reinterpret_cast<HandledExceptions*>(__cxxabiv1::__cxa_get_globals());
   abi::retain(state);
   const std::lock_guard guard(state->mutex);
   state->sessions.push_back(&session);
@@ -154,13 +152,9 @@ Session* session_of(State* state) noexcept {
   return session;
 }
 
-Session& present_session(State* state) noexcept {
-  if (BATON_LIKELY(last_session != nullptr && last_session->state == state)) return *last_session;
-  return *(last_session = find_session(state));
-}
+Session& find_present_session(State* state) noexcept { return *(last_session = find_session(state)); }
 
-Session& adopt_session(State* state, ThreadState& thread) {
-  if (BATON_LIKELY(last_session != nullptr && last_session->state == state)) return *last_session;
+Session& find_or_adopt_session(State* state, ThreadState& thread) {
   Session* session = find_session(state);
   if (session == nullptr) {
     session = &add_session(state, sched::native_thread_of(thread));
@@ -191,94 +185,37 @@ void drain_deferred(State* state) noexcept {
 
 // ---- calls ----
 
-namespace {
-
-struct HandledExceptions {
-  void* caught;
-  unsigned int uncaught;
-};
-
-// Puts the exceptions that the calling code handles at this moment aside.
-class NoHandledExceptions {
- public:
-  NoHandledExceptions() noexcept : place_(reinterpret_cast<HandledExceptions*>(__cxxabiv1::__cxa_get_globals())), kept_(*place_) {
-    if (BATON_UNLIKELY(kept_.caught != nullptr || kept_.uncaught != 0)) *place_ = {};
-  }
-  ~NoHandledExceptions() {
-    if (BATON_UNLIKELY(kept_.caught != nullptr || kept_.uncaught != 0)) *place_ = kept_;
-  }
-  NoHandledExceptions(const NoHandledExceptions&) = delete;
-  NoHandledExceptions& operator=(const NoHandledExceptions&) = delete;
-
- private:
-  HandledExceptions* place_;
-  HandledExceptions kept_;
-};
-
-struct InsideCall {
-  State* state;
-  ThreadState* thread;
-  Status (*body)(ThreadState& thread, void* context);
-  void* context;
-  Failure** failure;
-  bool is_outermost;
-  Outcome outcome;
-};
-
-void perform(InsideCall& call) noexcept {
-  ThreadState& thread = *call.thread;
-  const vm::CallMark mark = vm::mark_call(thread, 0);
-  Status status = Status::kOk;
-  bool stopped = false;
-  try {
-    status = call.body(thread, call.context);
-  } catch (const ForcedUnwind&) {
-    stopped = true;
-  }
-  if (BATON_UNLIKELY(stopped)) {
-    vm::abandon_to(thread, mark);
-    if (call.is_outermost) finish_stop(call.state, thread);
-    *call.failure = make_stopped(call.state);
-    call.outcome = Outcome::kStopped;
-    return;
-  }
-  call.outcome = Outcome::kOk;
-  if (BATON_UNLIKELY(status != Status::kOk)) {
-    *call.failure = make_error(call.state, thread, thread.pending);
-    thread.pending.set_nil();
-    call.outcome = Outcome::kError;
-  }
-  thread.current->top = thread.current->stack + mark.slot;
+Outcome end_stopped(State* state, ThreadState& thread, const vm::CallMark& mark, bool is_outermost, Failure** failure) noexcept {
+  vm::abandon_to(thread, mark);
+  if (is_outermost) finish_stop(state, thread);
+  *failure = make_stopped(state);
+  return Outcome::kStopped;
 }
 
-}  // namespace
+Outcome end_failed(State* state, ThreadState& thread, Failure** failure) noexcept {
+  *failure = make_error(state, thread, thread.pending);
+  thread.pending.set_nil();
+  return Outcome::kError;
+}
 
-Outcome run_inside(State* state, Status (*body)(ThreadState& thread, void* context), void* context, Failure** failure) noexcept {
-  Session& session = present_session(state);
-  InsideCall call{state, &session.native->state(), body, context, failure, false, Outcome::kOk};
-  const NoHandledExceptions aside;
-  if (session.inside.load(std::memory_order_relaxed)) {
-    perform(call);
-    return call.outcome;
-  }
-  if (BATON_UNLIKELY(is_exhausted(state))) {
+Outcome begin_outermost(State* state, Session& session, Failure** failure) noexcept {
+  if (is_exhausted(state)) {
     *failure = make_stopped(state);
     return Outcome::kStopped;
   }
-  call.is_outermost = true;
-  if (BATON_UNLIKELY(call.thread->interrupt.any())) call.thread->interrupt.take(kInterruptStop);  // it came too late
-  const bool watched = session.is_main && state->is_watched;
-  if (BATON_UNLIKELY(watched)) set_watched(state, false);
-  session.inside.store(true, std::memory_order_release);
-  try {
-    session.native->run_on_kept_fiber([](void* place) noexcept { perform(*static_cast<InsideCall*>(place)); }, &call);
-  } catch (const ScriptError&) {
-    call.outcome = Outcome::kError;
-    *failure = make_error(state, *call.thread, Value::of(state->shared->memory_error));
-  }
-  session.inside.store(false, std::memory_order_relaxed);
-  if (BATON_UNLIKELY(watched)) set_watched(state, true);
-  return call.outcome;
+  session.native->state().interrupt.take(kInterruptStop);  // it came too late
+  if (session.is_main && state->is_watched) set_watched(state, false);
+  return Outcome::kOk;
+}
+
+Outcome end_without_fiber(State* state, ThreadState& thread, Failure** failure) noexcept {
+  *failure = make_error(state, thread, Value::of(state->shared->memory_error));
+  return Outcome::kError;
+}
+
+Outcome run_inside(State* state, Status (*body)(ThreadState& thread, void* context), void* context, Failure** failure) noexcept {
+  auto with_context = [body, context](ThreadState& thread) { return body(thread, context); };
+  return run_inside_with(state, with_context, failure);
 }
 
 }  // namespace baton::host
@@ -303,31 +240,40 @@ bool is_closed(const State* state) noexcept { return state->closed.load(std::mem
 
 // ---- the lock ----
 
+namespace {
+
+// Notes that the thread is between enter and leave, unless the state is closed.
+bool begin_visit(Session& session) noexcept {
+  const int depth = session.depth.load(std::memory_order_relaxed);  // nobody else writes it
+  session.depth.store(depth + 1, std::memory_order_seq_cst);
+  if (BATON_LIKELY(!session.state->closed.load(std::memory_order_seq_cst))) return true;
+  session.depth.store(depth, std::memory_order_release);
+  return false;
+}
+
+}  // namespace
+
 Outcome enter(State* state, bool* taken) noexcept {
   *taken = false;
-  if (BATON_UNLIKELY(state->freed)) return Outcome::kClosed;
-  if (last_session != nullptr && last_session->state == state && holds(*last_session)) return Outcome::kOk;
-  Session* session = find_session(state);
-  if (session != nullptr && holds(*session)) {
-    last_session = session;
-    return Outcome::kOk;
-  }
-  if (session == nullptr) session = session_of(state);
-  if (session == nullptr || !begin_use(state)) return Outcome::kClosed;
-  last_session = session;
+  if (BATON_UNLIKELY(state->freed.load(std::memory_order_relaxed))) return Outcome::kClosed;
+  Session* session = session_of(state);
+  if (BATON_UNLIKELY(session == nullptr)) return Outcome::kClosed;
+  if (BATON_LIKELY(holds(*session))) return Outcome::kOk;
+  if (BATON_UNLIKELY(!begin_visit(*session))) return Outcome::kClosed;
   state->shared->gil.acquire(session->native->state().gil_slot);
-  session->depth.fetch_add(1, std::memory_order_relaxed);
   if (BATON_UNLIKELY(state->has_deferred.load(std::memory_order_relaxed))) drain_deferred(state);
   *taken = true;
   return Outcome::kOk;
 }
 
 void leave(State* state) noexcept {
-  Session* session = find_session(state);
-  if (session == nullptr || session->depth.load(std::memory_order_relaxed) == 0) return;  // closed inside the guard
-  session->depth.fetch_sub(1, std::memory_order_relaxed);
+  Session* session = last_session;
+  if (BATON_UNLIKELY(session == nullptr || session->state != state)) session = find_session(state);
+  if (session == nullptr) return;
+  const int depth = session->depth.load(std::memory_order_relaxed);
+  if (depth == 0) return;  // closed inside the guard
   state->shared->gil.release(session->native->state().gil_slot);
-  end_use(state);
+  session->depth.store(depth - 1, std::memory_order_release);
 }
 
 bool holds_lock(State* state) noexcept {
@@ -468,8 +414,16 @@ State* open(const Options& options, Failure** failure) noexcept {
 
 namespace {
 
+// Whether a thread of the host is between enter and leave, or on its way there. No new ones come: the state is closed.
+bool is_used(State* state) noexcept {
+  if (state->users.load(std::memory_order_seq_cst) > 0) return true;
+  const std::lock_guard guard(state->mutex);
+  return std::any_of(state->sessions.begin(), state->sessions.end(),
+                     [](const Session* session) { return session->depth.load(std::memory_order_seq_cst) > 0; });
+}
+
 bool wait_for_users(State* state, std::int64_t deadline_ns) noexcept {
-  while (state->users.load(std::memory_order_acquire) > 0) {
+  while (is_used(state)) {
     if (monotonic_ns() >= deadline_ns) return false;
     std::this_thread::sleep_for(std::chrono::microseconds(100));
   }
@@ -559,7 +513,7 @@ bool close(State* state, CloseReport* report) noexcept {
   if (own != nullptr && own->native != nullptr && !state->freed && holds(*own)) {
     if (own->inside.load()) return false;
     state->shared->gil.release(own->native->state().gil_slot);
-    state->users.fetch_sub(static_cast<std::uint32_t>(own->depth.exchange(0)), std::memory_order_release);
+    own->depth.store(0, std::memory_order_release);
   }
   if (state->closed.exchange(true, std::memory_order_seq_cst)) return state->freed;
   CloseReport unread;

@@ -3,7 +3,8 @@
 // Invariants
 //  - The record is counted and outlives its runtime: roots, futures and threads of the host refer to it. `closed` says whether
 //    the runtime may still be entered.
-//  - `users` counts the threads of the host that are between enter and leave; the runtime is freed only when there are none.
+//  - A session's `depth` says whether its thread is between enter and leave, `users` counts those that come or go; the runtime
+//    is freed only when there are none of either.
 //  - Each thread that has entered has a Session for each State, found through a thread-local list. Whether it holds the lock
 //    is asked of the lock itself, so nothing must be kept in step.
 //  - Script code runs only on fibers: outside all calls a session switches to its thread's kept fiber (`run_inside`).
@@ -36,6 +37,12 @@ struct Watchdog;
 
 namespace baton::abi {
 
+// What the C++ runtime knows about the exceptions that a thread handles, as the Itanium C++ ABI lays it out (2.2.2).
+struct HandledExceptions {
+  void* caught;
+  unsigned int uncaught;
+};
+
 // A thread of the operating system at one State.
 struct Session {
   State* state = nullptr;  // holds a reference
@@ -45,7 +52,8 @@ struct Session {
   bool is_host = false;  // attached for the host, to be detached with it; otherwise the runtime's own thread
   bool has_clock = false;  // `os_thread` is alive: it is the one that made this session
   pthread_t os_thread{};
-  std::atomic<int> depth{0};  // times that `enter` took the lock and `leave` has not followed
+  std::atomic<int> depth{0};  // times that `enter` took the lock and `leave` has not followed; written by its own thread only
+  HandledExceptions* handled_exceptions = nullptr;  // the thread's
   std::optional<Released> released;  // a pause
   int plain_pauses = 0;              // pauses inside it
   std::string message;    // of the newest error, kept by the handler
@@ -110,6 +118,7 @@ struct State final : RootVisitor {
 namespace baton::host {
 
 using abi::Failure;
+using abi::HandledExceptions;
 using abi::Outcome;
 using abi::Session;
 using abi::Slot;
@@ -120,10 +129,22 @@ inline Slot slot_of(const Value& v) noexcept { return Slot::make(v.bits, static_
 
 // The calling thread's session, made if it is new. Returns: null if that failed. Takes: an open state. Raises: nothing.
 Session* session_of(State* state) noexcept;
-// The same for a thread that is inside the runtime already. Raises: nothing.
-Session& present_session(State* state) noexcept;
+// The session that the calling thread used last: apart from the list of all, so that looking at it neither initialises nor calls.
+extern __attribute__((tls_model("initial-exec"))) constinit thread_local Session* last_session;
+// The session of a thread that is inside the runtime already. Raises: nothing.
+Session& find_present_session(State* state) noexcept;
+inline Session& present_session(State* state) noexcept {
+  Session* session = last_session;
+  if (BATON_LIKELY(session != nullptr && session->state == state)) return *session;
+  return find_present_session(state);
+}
 // Makes a session for the native thread that runs `thread`, which is the runtime's own, if it has none. Raises: std::bad_alloc.
-Session& adopt_session(State* state, ThreadState& thread);
+Session& find_or_adopt_session(State* state, ThreadState& thread);
+inline Session& adopt_session(State* state, ThreadState& thread) {
+  Session* session = last_session;
+  if (BATON_LIKELY(session != nullptr && session->state == state)) return *session;
+  return find_or_adopt_session(state, thread);
+}
 
 // Why something failed, made of the error value; `traceback` is taken from the record that the handler left. Raises: nothing.
 Failure* make_error(State* state, ThreadState& thread, const Value& error) noexcept;

@@ -244,6 +244,51 @@ Outcome set(State* state, const Slot& object, const Slot& key, const Slot& value
   return run_body(state, body, failure);
 }
 
+namespace {
+
+// Stores into the slot of a key that has a value: no metamethod is asked for it. Returns: whether that was so.
+bool set_simply(Heap& heap, Table* t, const Value* slot, const Value& value) noexcept {
+  if (slot->is_nil() || (t->mode & kTableFrozen) != 0) return false;
+  *const_cast<Value*>(slot) = value;
+  heap.barrier_back(t, value);
+  return true;
+}
+
+}  // namespace
+
+Outcome get_field(State* state, const Slot& object, const char* name, std::size_t size, bool raw, Slot* result, bool* taken,
+                  Failure** failure) noexcept {
+  const Outcome entered = enter(state, taken);
+  if (BATON_UNLIKELY(entered != Outcome::kOk)) return entered;
+  Slot key;
+  const Outcome made = make_string(state, name, size, &key, failure);
+  if (BATON_UNLIKELY(made != Outcome::kOk)) return made;
+  const Value& target = value_of(object);
+  if (BATON_LIKELY(target.is_table() && key.tag == kShortString && !host::thread_of(state).interrupt.any())) {
+    const Value* slot = table::get_short_string(target.table(), value_of(key).string());
+    if (!slot->is_nil() || raw || target.table()->metatable == nullptr) {
+      *result = slot_of(*slot);
+      return Outcome::kOk;
+    }
+  }
+  return get(state, object, key, raw, result, failure);
+}
+
+Outcome set_field(State* state, const Slot& object, const char* name, std::size_t size, const Slot& value, bool raw, bool* taken,
+                  Failure** failure) noexcept {
+  const Outcome entered = enter(state, taken);
+  if (BATON_UNLIKELY(entered != Outcome::kOk)) return entered;
+  Slot key;
+  const Outcome made = make_string(state, name, size, &key, failure);
+  if (BATON_UNLIKELY(made != Outcome::kOk)) return made;
+  const Value& target = value_of(object);
+  if (BATON_LIKELY(target.is_table() && key.tag == kShortString && !host::thread_of(state).interrupt.any())) {
+    const Value* slot = table::get_short_string(target.table(), value_of(key).string());
+    if (BATON_LIKELY(set_simply(state->shared->heap, target.table(), slot, value_of(value)))) return Outcome::kOk;
+  }
+  return set(state, object, key, value, raw, failure);
+}
+
 std::uint64_t table_length(const Slot& table) noexcept { return table::length(value_of(table).table()); }
 
 bool table_next(const Slot& table, std::uint64_t* position, Slot* key, Slot* value) noexcept {

@@ -133,14 +133,14 @@ Departure NativeThread::enter_kept(FiberContext& self, Arrival first) noexcept {
   for (;;) {
     thread.kept_body_(thread.kept_context_);
     thread.kept_body_ = nullptr;
-    (void)switch_to(self, thread.native_fiber_.context, nullptr);
+    (void)switch_to_inline(self, thread.native_fiber_.context, nullptr);
   }
 }
 
 void NativeThread::run_on_kept_fiber(void (*body)(void* context) noexcept, void* context) {
   Coroutine* root = state_.root;
   char* const native_limit = root->machine_stack_limit;
-  if (kept_fiber_ == nullptr) {
+  if (BATON_UNLIKELY(kept_fiber_ == nullptr)) {
     kept_fiber_ = group_of(state_.shared).fibers().start(*this, root, enter_kept);
   } else {
     root->fiber = kept_fiber_;
@@ -150,7 +150,7 @@ void NativeThread::run_on_kept_fiber(void (*body)(void* context) noexcept, void*
   vm::update_dispatch(state_);
   kept_body_ = body;
   kept_context_ = context;
-  Arrival arrival = switch_to(native_fiber_.context, kept_fiber_->context, this);
+  Arrival arrival = switch_to_inline(native_fiber_.context, kept_fiber_->context, this);
   while (BATON_UNLIKELY(kept_body_ != nullptr)) {
     (void)scheduler_.arrive_natively(arrival);
     arrival = switch_to(native_fiber_.context, scheduler_.next_natively(state_), nullptr);

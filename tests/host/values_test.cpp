@@ -3,6 +3,7 @@
 
 #include <map>
 #include <thread>
+#include <stdexcept>
 
 using namespace baton::literals;
 
@@ -203,4 +204,82 @@ TEST_CASE("frozen tables are read-only for everybody") {
   CHECK_THROWS_AS(shared.set("n", 3), baton::Error);
   CHECK(vm.eval<int>("shared.n + shared.list[1] + #shared.list + shared.nested.deep.x") == 6);
   CHECK(vm.eval<std::string>("shared[1]") == "a");
+}
+
+TEST_CASE("fields by every kind of key, with and without the lock, with metamethods and frozen") {
+  baton::VM vm;
+  const baton::Table t = vm.table();
+  const std::string long_name(100, 'n');
+  const char* pointer = "pointer";
+  auto all = [&] {
+    t.set("literal", 1);
+    t.set(std::string("text"), "value");
+    t.set(std::string_view("view"), true);
+    t.set(pointer, 2.5);
+    t.set(long_name, 7);
+    t.set(3, "three");
+    t.set("literal", t.get<int>("literal") + 1);
+    t.set("gone", 1);
+    t.set("gone", nullptr);
+    CHECK(t.get<int>("literal") == 2);
+    CHECK(t.get<std::string>("text") == "value");
+    CHECK(t.get<bool>(std::string("view")));
+    CHECK(t.get<double>("pointer") == 2.5);
+    CHECK(t.get<int>(long_name) == 7);
+    CHECK(t.get<std::string>(3) == "three");
+    CHECK(t.get<baton::Value>("gone").is_nil());
+    CHECK(t.get<baton::Value>("never").is_nil());
+    CHECK_THROWS_AS(t.get<int>("text"), baton::TypeError);
+  };
+  all();
+  {
+    const baton::Lock gil{vm};
+    all();
+  }
+  vm["t"] = t;
+  vm.run("setmetatable(t, {__index = function(_, k) return 'made ' .. k end, __newindex = function(s, k, v) rawset(s, k, v * 2) end})");
+  CHECK(t.get<std::string>("absent") == "made absent");
+  CHECK(t.raw_get<baton::Value>("absent").is_nil());
+  t.set("literal", 5);  // has a value: no metamethod
+  t.set("fresh", 5);
+  CHECK(t.get<int>("literal") == 5);
+  CHECK(t.get<int>("fresh") == 10);
+  t.freeze();
+  CHECK_THROWS_AS(t.set("literal", 6), baton::Error);
+  CHECK(t.get<int>("literal") == 5);
+}
+
+TEST_CASE("calls of functions without loops collect their garbage") {
+  baton::VM vm;
+  const baton::Function make = vm.eval<baton::Function>("function() return {1, 2, 3} end");
+  for (int i = 0; i < 200'000; ++i) make.call<void>();
+  CHECK(vm.memory_used() < 8'000'000);
+  const baton::Lock gil{vm};
+  for (int i = 0; i < 200'000; ++i) make.call<void>();
+  CHECK(vm.memory_used() < 8'000'000);
+}
+
+TEST_CASE("a call from within a catch block leaves the exception in place") {
+  baton::VM vm;
+  const baton::Function f = vm.eval<baton::Function>("function(n) return pcall(error, n) and 0 or n end");
+  try {
+    throw std::runtime_error("outer");
+  } catch (const std::runtime_error&) {
+    CHECK(f.call<int>(4) == 4);
+    CHECK_THROWS_AS(vm.run("error('inner')"), baton::Error);
+    CHECK_THROWS_WITH(throw, "outer");
+  }
+}
+
+TEST_CASE("handles of a closed VM throw VMClosed") {
+  baton::VM vm;
+  const baton::Table t = vm.table();
+  const baton::Function f = vm.eval<baton::Function>("function(...) return ... end");
+  vm.close();
+  CHECK_THROWS_AS(t.get<int>("x"), baton::VMClosed);
+  CHECK_THROWS_AS(t.set("x", 1), baton::VMClosed);
+  CHECK_THROWS_AS(t.set(1, "x"), baton::VMClosed);
+  CHECK_THROWS_AS(t.size(), baton::VMClosed);
+  CHECK_THROWS_AS(f.call<void>(), baton::VMClosed);
+  CHECK_THROWS_AS(f.call<void>("text"), baton::VMClosed);
 }

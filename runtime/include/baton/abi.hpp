@@ -171,6 +171,11 @@ BATON_API Outcome make_table(State* state, std::uint32_t list_slots, std::uint32
 // object[key] and object[key] = value with metamethods, which is a safepoint for slots that no root holds; `raw`: without both.
 BATON_API Outcome get(State* state, const Slot& object, const Slot& key, bool raw, Slot* result, Failure** failure) noexcept;
 BATON_API Outcome set(State* state, const Slot& object, const Slot& key, const Slot& value, bool raw, Failure** failure) noexcept;
+// The same for the text `name` as key. They take the lock as `enter` does, if the thread does not hold it: outcomes also kClosed.
+BATON_API Outcome get_field(State* state, const Slot& object, const char* name, std::size_t size, bool raw, Slot* result,
+                            bool* taken, Failure** failure) noexcept;
+BATON_API Outcome set_field(State* state, const Slot& object, const char* name, std::size_t size, const Slot& value, bool raw,
+                            bool* taken, Failure** failure) noexcept;
 BATON_API std::uint64_t table_length(const Slot& table) noexcept;
 // The entry at `position`, which starts at 0 and is advanced. Returns: false at the end.
 BATON_API bool table_next(const Slot& table, std::uint64_t* position, Slot* key, Slot* value) noexcept;
@@ -199,9 +204,10 @@ struct SlotList {
   int count = 0;
 };
 BATON_API void free_slots(SlotList* list) noexcept;
-// Calls `function`: exactly `wanted` results to `results`, or, if wanted < 0, all of them to `all`.
+// Calls `function`: exactly `wanted` results to `results`, or, if wanted < 0, all of them to `all`. Takes the lock as `enter`
+// does, if the thread does not hold it: outcomes also kClosed.
 BATON_API Outcome call(State* state, const Slot& function, const Slot* arguments, int count, Slot* results, int wanted,
-                       SlotList* all, Failure** failure) noexcept;
+                       SlotList* all, bool* taken, Failure** failure) noexcept;
 // A failure as if a script had raised `value`.
 BATON_API Failure* make_failure(State* state, const Slot& value) noexcept;
 

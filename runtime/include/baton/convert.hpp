@@ -455,30 +455,36 @@ decltype(auto) pull(Context& context, const abi::Slot& slot) {
   return Bare(*std::move(value));
 }
 
+// Types whose conversion needs no lock.
+template <class T>
+inline constexpr bool is_plain_argument = std::is_arithmetic_v<Plain<T>> || std::is_same_v<Plain<T>, std::nullptr_t>;
+
 template <class R, class... Arguments>
 R call(abi::State* state, const abi::Slot& function, Arguments&&... arguments) {
+  Crossing crossing(state);
+  if constexpr (!(is_plain_argument<Arguments> && ...)) crossing.enter();
   [[maybe_unused]] Context context{state};
   constexpr int kCount = sizeof...(Arguments);
   abi::Slot slots[kCount + 1] = {detail::push(context, std::forward<Arguments>(arguments))...};
   abi::Failure* failure = nullptr;
   if constexpr (std::is_void_v<R>) {
-    check(abi::call(state, function, slots, kCount, nullptr, 0, nullptr, &failure), failure);
+    check(abi::call(state, function, slots, kCount, nullptr, 0, nullptr, crossing.taken(), &failure), failure);
   } else if constexpr (is_tuple<R>) {
     constexpr int kResults = std::tuple_size_v<R>;
     abi::Slot results[kResults + 1];
-    check(abi::call(state, function, slots, kCount, results, kResults, nullptr, &failure), failure);
+    check(abi::call(state, function, slots, kCount, results, kResults, nullptr, crossing.taken(), &failure), failure);
     return [&]<std::size_t... I>(std::index_sequence<I...>) {
       return R(detail::pull<std::tuple_element_t<I, R>>(context, results[I])...);
     }(std::make_index_sequence<kResults>());
   } else if constexpr (std::is_same_v<R, std::vector<Value>>) {
     Results results;
-    check(abi::call(state, function, slots, kCount, nullptr, -1, &results.list, &failure), failure);
+    check(abi::call(state, function, slots, kCount, nullptr, -1, &results.list, crossing.taken(), &failure), failure);
     R list;
     for (int i = 0; i < results.list.count; ++i) list.emplace_back(state, results.list.items[i]);
     return list;
   } else {
     abi::Slot result;
-    check(abi::call(state, function, slots, kCount, &result, 1, nullptr, &failure), failure);
+    check(abi::call(state, function, slots, kCount, &result, 1, nullptr, crossing.taken(), &failure), failure);
     return detail::pull<R>(context, result);
   }
 }
@@ -545,25 +551,44 @@ inline std::string Value::type_name() const {
 
 namespace detail {
 
+// Keys that are texts: the function of the border makes the string.
+template <class K>
+inline constexpr bool is_text_key =
+    Text<Plain<K>> || (std::is_array_v<std::remove_reference_t<K>> && std::is_convertible_v<K, std::string_view>);
+
 template <class T, class K>
 T load(abi::State* state, const abi::Slot& object, K&& key, bool raw) {
-  const Lock lock(state);
+  Crossing crossing(state);
   Context context{state};
-  const abi::Slot k = detail::push(context, std::forward<K>(key));
   abi::Slot value;
   abi::Failure* failure = nullptr;
-  check(abi::get(state, object, k, raw, &value, &failure), failure);
+  if constexpr (is_text_key<K>) {
+    const std::string_view name(key);
+    check(abi::get_field(state, object, name.data(), name.size(), raw, &value, crossing.taken(), &failure), failure);
+  } else {
+    crossing.enter();
+    const abi::Slot k = detail::push(context, std::forward<K>(key));
+    check(abi::get(state, object, k, raw, &value, &failure), failure);
+  }
   return detail::pull<T>(context, value);
 }
 
 template <class K, class T>
 void store(abi::State* state, const abi::Slot& object, K&& key, T&& value, bool raw) {
-  const Lock lock(state);
+  Crossing crossing(state);
   Context context{state};
-  const abi::Slot k = detail::push(context, std::forward<K>(key));
-  const abi::Slot v = detail::push(context, std::forward<T>(value));
   abi::Failure* failure = nullptr;
-  check(abi::set(state, object, k, v, raw, &failure), failure);
+  if constexpr (is_text_key<K>) {
+    if constexpr (!is_plain_argument<T>) crossing.enter();
+    const abi::Slot v = detail::push(context, std::forward<T>(value));
+    const std::string_view name(key);
+    check(abi::set_field(state, object, name.data(), name.size(), v, raw, crossing.taken(), &failure), failure);
+  } else {
+    crossing.enter();
+    const abi::Slot k = detail::push(context, std::forward<K>(key));
+    const abi::Slot v = detail::push(context, std::forward<T>(value));
+    check(abi::set(state, object, k, v, raw, &failure), failure);
+  }
 }
 
 // A handle to a key.
@@ -582,19 +607,19 @@ Field Table::operator[](K&& key) const {
 }
 template <class T, class K>
 T Table::get(K&& key) const {
-  return detail::load<T>(live_state(), slot(), std::forward<K>(key), false);
+  return detail::load<T>(live_state(), kept_slot(), std::forward<K>(key), false);
 }
 template <class K, class T>
 void Table::set(K&& key, T&& value) const {
-  detail::store(live_state(), slot(), std::forward<K>(key), std::forward<T>(value), false);
+  detail::store(live_state(), kept_slot(), std::forward<K>(key), std::forward<T>(value), false);
 }
 template <class T, class K>
 T Table::raw_get(K&& key) const {
-  return detail::load<T>(live_state(), slot(), std::forward<K>(key), true);
+  return detail::load<T>(live_state(), kept_slot(), std::forward<K>(key), true);
 }
 template <class K, class T>
 void Table::raw_set(K&& key, T&& value) const {
-  detail::store(live_state(), slot(), std::forward<K>(key), std::forward<T>(value), true);
+  detail::store(live_state(), kept_slot(), std::forward<K>(key), std::forward<T>(value), true);
 }
 inline void Table::freeze(bool deep) const {
   const Lock lock(live_state());

@@ -35,6 +35,34 @@ class Lock {
   bool taken_ = false;
 };
 
+namespace detail {
+
+// The lock for an operation that consists of one function of the border: that one takes it, so that the border is crossed
+// once, and this gives it back when the results are converted.
+class Crossing {
+ public:
+  explicit Crossing(abi::State* state) noexcept : state_(state) {}
+  ~Crossing() {
+    if (taken_before_ || taken_) abi::leave(state_);
+  }
+  Crossing(const Crossing&) = delete;
+  Crossing& operator=(const Crossing&) = delete;
+  // Takes it now, for what must be converted before.
+  void enter() {
+    const abi::Outcome outcome = abi::enter(state_, &taken_before_);
+    if (__builtin_expect(outcome != abi::Outcome::kOk, 0)) throw VMClosed();
+  }
+  // For the function of the border.
+  bool* taken() noexcept { return &taken_; }
+
+ private:
+  abi::State* state_;
+  bool taken_before_ = false;
+  bool taken_ = false;
+};
+
+}  // namespace detail
+
 // The lock is given up for the guard's lifetime, if the thread holds it: around code that blocks. Inside, handles may be
 // copied but their values not touched, except through operations, which take the lock again.
 class Unlock {

@@ -131,12 +131,13 @@ class Value {
   abi::State* state() const noexcept { return root_ != nullptr ? root_->state : nullptr; }
 
  protected:
-  // The state for an operation. Throws: TypeError for nil, VMClosed.
+  // The state for an operation that takes the lock, which is refused when the VM is closed. Throws: TypeError for nil.
   abi::State* live_state() const {
-    if (root_ == nullptr) throw TypeError("attempt to use a nil value");
-    if (abi::is_closed(root_->state) && !abi::holds_lock(root_->state)) throw VMClosed();
+    if (__builtin_expect(root_ == nullptr, 0)) throw TypeError("attempt to use a nil value");
     return root_->state;
   }
+  // The value where it is kept: read it with the lock. Takes: a value that is not nil.
+  const abi::Slot& kept_slot() const noexcept { return root_->value; }
 
  private:
   abi::Root* root_ = nullptr;
@@ -183,7 +184,8 @@ inline constexpr bool is_tuple = false;
 template <class... T>
 inline constexpr bool is_tuple<std::tuple<T...>> = true;
 
-// Calls `function`, converts what comes back to R: void, one value, a tuple of several, or a vector of all.
+// Calls `function`, converts what comes back to R: void, one value, a tuple of several, or a vector of all. Takes the lock if the
+// thread does not hold it.
 template <class R, class... Arguments>
 R call(abi::State* state, const abi::Slot& function, Arguments&&... arguments);
 
@@ -201,8 +203,7 @@ class Function : public Value {
   template <class R = Value, class... Arguments>
   R call(Arguments&&... arguments) const {
     abi::State* state = live_state();
-    const Lock lock(state);
-    return detail::call<R>(state, slot(), std::forward<Arguments>(arguments)...);
+    return detail::call<R>(state, kept_slot(), std::forward<Arguments>(arguments)...);
   }
   template <class... Arguments>
   Value operator()(Arguments&&... arguments) const {
