@@ -19,7 +19,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 GUIDE = ROOT / "stdlib" / "guides" / "differences_from_lua.md"
 TRANSLATED = (("README.md", "README.ko.md"), ("scripts/README.md", "scripts/README.ko.md"),
-              ("stdlib/guides/the_lock_explained.md", "stdlib/guides/the_lock_explained.ko.md"))
+              *((f"stdlib/guides/{name}.md", f"stdlib/guides/{name}.ko.md") for name in ("the_lock_explained", "coming_from_python")))
 FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -64,7 +64,7 @@ def code_of(words, body):
     kind = (words.split() or [""])[0]
     if kind == "text" and not body.startswith("$ "):
         return [len(body.splitlines())]
-    comment = {"lua": r"--(?!>).*", "sh": r"#.*", "cpp": r"//.*"}.get(kind, r"\A\Z")
+    comment = {"lua": r"--(?!>).*", "sh": r"#.*", "cpp": r"//.*", "python": r"#(?!>).*", "js": r"//(?!>).*"}.get(kind, r"\A\Z")
     return [re.sub(comment, "", line).rstrip() for line in body.splitlines() if re.sub(comment, "", line).strip()]
 
 
@@ -76,7 +76,7 @@ def shape_of(path):
         "headings": [len(mark) for mark in re.findall(r"^(#+) ", prose, re.MULTILINE)],
         "rows of tables": [line.count("|") for line in prose.splitlines() if line.startswith("|")],
         "links": sorted(re.sub(r"\.ko\.md|\.md|#.*", "", target) for target in re.findall(r"\]\(([^)]+)\)", prose)
-                        if not re.match(r"README|the_lock_explained", target.rpartition("/")[2])),
+                        if not re.match(r"README|the_lock|coming_from", target.rpartition("/")[2])),
         "names in `code`": sorted(set(re.findall(r"`([^`\n]+)`", prose))),
         "code": [code_of(words, body) for words, body in FENCE.findall(text)],
     }
