@@ -18,8 +18,8 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 GUIDE = ROOT / "stdlib" / "guides" / "differences_from_lua.md"
-TRANSLATED = (("README.md", "README.ko.md"), ("scripts/README.md", "scripts/README.ko.md"),
-              *((f"stdlib/guides/{name}.md", f"stdlib/guides/{name}.ko.md") for name in ("the_lock_explained", "coming_from_python")))
+TRANSLATED = [(f"{name}.md", f"{name}.ko.md") for name in (
+    "README", "scripts/README", "stdlib/guides/the_lock_explained", "stdlib/guides/coming_from_python", "stdlib/guides/coming_from_node")]
 FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
