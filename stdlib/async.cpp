@@ -31,10 +31,16 @@ void note_spawner(NativeCall& call, sched::Task& task) {
   task.set_spawned_at(caller->pc);
 }
 
+// Where the running task's storage is: in its handle, or in the scheduler, since the root has no handle of a task.
+Value& current_storage(NativeCall& call) {
+  const sched::Task& current = sched::current_task(call.thread());
+  if (current.handle() == nullptr) return sched::scheduler_of(call.thread()).root_storage();
+  return current.handle()->user_values()[sched::Task::kStorage];
+}
+
 // The spawned task's storage begins as a copy of the spawner's.
 void inherit_storage(NativeCall& call, Userdata* handle) {
-  const sched::Task& current = sched::current_task(call.thread());
-  const Value storage = current.handle() != nullptr ? current.handle()->user_values()[sched::Task::kStorage] : Value();
+  const Value storage = current_storage(call);
   if (!storage.is_table()) return;
   Table* copy = table::make(call.heap());
   handle->user_values()[sched::Task::kStorage] = Value::of(copy);
@@ -165,15 +171,11 @@ int async_tasks(NativeCall& call) {
 }
 
 int async_storage(NativeCall& call) {
-  const sched::Task& current = sched::current_task(call.thread());
-  if (current.handle() == nullptr) {  // a native thread's body: the thread's table
-    if (call.thread().storage == nullptr) call.thread().storage = table::make(call.heap());
-    return call.result(Value::of(call.thread().storage));
-  }
-  Value& storage = current.handle()->user_values()[sched::Task::kStorage];
+  Value& storage = current_storage(call);
   if (!storage.is_table()) {
     storage = Value::of(table::make(call.heap()));
-    call.heap().barrier(current.handle(), storage);
+    Userdata* handle = sched::current_task(call.thread()).handle();
+    if (handle != nullptr) call.heap().barrier(handle, storage);
   }
   return call.result(storage);
 }

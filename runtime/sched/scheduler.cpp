@@ -233,6 +233,7 @@ void Scheduler::stop_tasks(ThreadState& thread) noexcept {
 void Scheduler::mark(Heap& heap) noexcept {
   heap.mark_value(root_.pending_);
   heap.mark_value(root_.cancel_reason_);
+  heap.mark_value(root_storage_);
   if (root_.story_ != nullptr) heap.mark_value(root_.story_->error);
   for (Scope* scope = root_.scope_; scope != nullptr; scope = scope->parent()) scope->mark(heap);
   for (Coroutine* co = root_.leaf_; co != nullptr; co = co->resumer) heap.mark_object(co);

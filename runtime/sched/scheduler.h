@@ -39,6 +39,8 @@ class Scheduler {
   Task& root() noexcept { return root_; }
   void adopt_root(Coroutine* root, std::uint64_t id) noexcept;
   bool is_current_root() const noexcept { return current_ == &root_; }
+  // The table of async.storage() in the root task; nil until somebody asks for it. Other tasks keep theirs in their handle.
+  Value& root_storage() noexcept { return root_storage_; }
 
   // A new task of this scheduler, made by any native thread: its userdata, with no metatable yet, to be rooted by the caller.
   // Push the arguments with `add_argument`, then `start`. `parent` is who spawns it. Raises: kMemory.
@@ -202,6 +204,7 @@ class Scheduler {
   std::uint64_t polls_ = 0;
   WaitQueue enders_;
   Task root_;
+  Value root_storage_;
 };
 
 // The scheduler of the running native thread. Raises: nothing.
