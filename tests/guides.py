@@ -19,7 +19,8 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 GUIDE = ROOT / "stdlib" / "guides" / "differences_from_lua.md"
 TRANSLATED = [(f"{name}.md", f"{name}.ko.md") for name in (
-    "README", "scripts/README", "stdlib/guides/the_lock_explained", "stdlib/guides/coming_from_python", "stdlib/guides/coming_from_node")]
+    "README", "scripts/README", "stdlib/guides/the_lock_explained", "stdlib/guides/coming_from_python", "stdlib/guides/coming_from_node",
+    "stdlib/guides/differences_from_lua")]
 FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -76,7 +77,7 @@ def shape_of(path):
         "headings": [len(mark) for mark in re.findall(r"^(#+) ", prose, re.MULTILINE)],
         "rows of tables": [line.count("|") for line in prose.splitlines() if line.startswith("|")],
         "links": sorted(re.sub(r"\.ko\.md|\.md|#.*", "", target) for target in re.findall(r"\]\(([^)]+)\)", prose)
-                        if not re.match(r"README|the_lock|coming_from", target.rpartition("/")[2])),
+                        if not re.match(r"README|the_lock|coming_from|differences_from", target.rpartition("/")[2])),
         "names in `code`": sorted(set(re.findall(r"`([^`\n]+)`", prose))),
         "code": [code_of(words, body) for words, body in FENCE.findall(text)],
     }
