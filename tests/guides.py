@@ -27,14 +27,14 @@ FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 def check_marks(lua):
     """Problems with what the guide says about lua5.4, and how many blocks say something."""
     problems, blocks = [], 0
-    for words, body in FENCE.findall(GUIDE.read_text()):
+    for words, body in FENCE.findall(GUIDE.read_text(encoding="utf-8")):
         expected = re.findall(r"^-- lua5\.4: (.*)$", body, re.MULTILINE)
         if not words.startswith("lua") or not expected:
             continue
         blocks += 1
         with tempfile.TemporaryDirectory() as folder:
-            (pathlib.Path(folder) / "example.script").write_text(body)
-            done = subprocess.run([lua, "example.script"], cwd=folder, capture_output=True, text=True, timeout=60)
+            (pathlib.Path(folder) / "example.script").write_text(body, encoding="utf-8")
+            done = subprocess.run([lua, "example.script"], cwd=folder, capture_output=True, encoding="utf-8", errors="replace", timeout=60)
         pattern = "".join(".*".join(map(re.escape, line.split("..."))) + "\n" for line in expected)
         if done.returncode != 0 or not re.fullmatch(pattern, done.stdout):
             problems.append(f"{GUIDE.name}: lua5.4 says otherwise about\n{body}it prints\n{done.stdout}{done.stderr}")
@@ -45,7 +45,7 @@ def check_peers():
     """Problems with the Python and JavaScript of the guides."""
     problems, blocks = [], 0
     for guide in sorted(GUIDE.parent.glob("*.md")):
-        for words, body in FENCE.findall(guide.read_text()):
+        for words, body in FENCE.findall(guide.read_text(encoding="utf-8")):
             program, mark, suffix = {"python": ("python3", "#> ?", "py"), "js": ("node", "//> ?", "mjs")}.get(words, (None,) * 3)
             if not program:
                 continue
@@ -53,8 +53,8 @@ def check_peers():
             expected = "".join(line + "\n" for line in re.findall(mark + "(.*)$", body, re.MULTILINE))
             with tempfile.TemporaryDirectory() as folder:
                 file = pathlib.Path(folder) / f"example.{suffix}"
-                file.write_text(body)
-                done = subprocess.run([program, str(file)], cwd=folder, capture_output=True, text=True, timeout=60)
+                file.write_text(body, encoding="utf-8")
+                done = subprocess.run([program, str(file)], cwd=folder, capture_output=True, encoding="utf-8", errors="replace", timeout=60)
             if done.returncode != 0 or done.stdout != expected:
                 problems.append(f"{guide.name}: {program} says otherwise about\n{body}it prints\n{done.stdout}{done.stderr}")
     return problems, blocks
@@ -71,7 +71,7 @@ def code_of(words, body):
 
 def shape_of(path):
     """What both versions of a document have in common, as named lists."""
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     prose = FENCE.sub("", text)
     return {
         "headings": [len(mark) for mark in re.findall(r"^(#+) ", prose, re.MULTILINE)],
@@ -91,7 +91,7 @@ def check_translation(original, translation):
             surplus = [x for x in theirs[what] if x not in expected]
             problems.append(f"{translation}: other {what} than in {original}: missing {missing[:9]}, surplus {surplus[:9]}, "
                             f"{len(theirs[what])} instead of {len(expected)}")
-    if len(re.findall("[가-힣]", (ROOT / translation).read_text())) < 1000:
+    if len(re.findall("[가-힣]", (ROOT / translation).read_text(encoding="utf-8"))) < 1000:
         problems.append(f"{translation}: not in Korean")
     return problems
 
