@@ -8,6 +8,7 @@
 #include "host/load.h"
 #include "io_stream.h"
 #include "vm/call.h"
+#include "vm/library_intrinsics.h"
 #include "vm/native.h"
 #include "vm/operations.h"
 #include "vm/safepoint.h"
@@ -319,7 +320,7 @@ const NativeInfo kFunctions[] = {
      base_error, Intrinsic::kError},
     {"getmetatable", "getmetatable(object)",
      "Returns the __metatable field of the object's metatable if there is one, else the metatable, else nil.",
-     base_getmetatable},
+     base_getmetatable, intrinsic_of(LibraryIntrinsic::kGetMetatable)},
     {"load", "load(chunk [, chunkname [, mode [, env]]])",
      "Compiles a string, or the pieces that a function returns until nil or \"\", to a function. mode: \"t\", \"b\" or \"bt\". "
      "Returns nil and a message if that fails.",
@@ -342,7 +343,7 @@ const NativeInfo kFunctions[] = {
      Intrinsic::kSelect},
     {"setmetatable", "setmetatable(table, metatable)",
      "Sets or (nil) removes the table's metatable; returns the table. Raises if the old one has a __metatable field.",
-     base_setmetatable},
+     base_setmetatable, intrinsic_of(LibraryIntrinsic::kSetMetatable)},
     {"tonumber", "tonumber(e [, base])",
      "Converts to a number; with a base (2 to 36), a string to an integer. nil if that is impossible.", base_tonumber},
     {"tostring", "tostring(v)", "Text for any value: __tostring decides, then __name.", base_tostring},
@@ -356,9 +357,11 @@ const NativeInfo kFunctions[] = {
 };
 
 const NativeInfo kPairs = {"pairs", "pairs(t)",
-                           "Returns next, t and nil, or the first three results of __pairs(t): for k, v in pairs(t).", base_pairs};
+                           "Returns next, t and nil, or the first three results of __pairs(t): for k, v in pairs(t).", base_pairs,
+                           intrinsic_of(LibraryIntrinsic::kPairs)};
 const NativeInfo kIpairs = {"ipairs", "ipairs(t)",
-                            "Iterates over t[1], t[2] ... to the first nil: for i, v in ipairs(t). Honours __index.", base_ipairs};
+                            "Iterates over t[1], t[2] ... to the first nil: for i, v in ipairs(t). Honours __index.", base_ipairs,
+                            intrinsic_of(LibraryIntrinsic::kIpairs)};
 const NativeInfo kIpairsStep = {"ipairs_step", "iterator(t, i)", "One step of ipairs: i + 1 and t[i + 1], or nil.", ipairs_step,
                                 Intrinsic::kIpairsStep};
 

@@ -18,6 +18,7 @@
 
 #include "base/number.h"
 #include "all_modules.h"
+#include "vm/library_intrinsics.h"
 #include "vm/native.h"
 #include "vm/operations.h"
 
@@ -238,7 +239,8 @@ int math_randomseed(NativeCall& call) {
 
 const NativeInfo kFunctions[] = {
     {"abs", "math.abs(x: number) -> number",
-     "The maximum of x and -x. An integer gives an integer; the smallest integer wraps around to itself.", math_abs},
+     "The maximum of x and -x. An integer gives an integer; the smallest integer wraps around to itself.", math_abs,
+     intrinsic_of(LibraryIntrinsic::kMathAbs)},
     {"ceil", "math.ceil(x: number) -> number",
      "The smallest integral value that is not less than x: an integer if it fits one, else a float.", math_ceil},
     {"floor", "math.floor(x: number) -> number",
@@ -269,10 +271,10 @@ const NativeInfo kFunctions[] = {
     {"rad", "math.rad(x: number) -> float", "Converts an angle from degrees to radians.", math_rad},
     {"max", "math.max(x: number, ...: number) -> number",
      "The largest of its arguments, compared as `<` does: integers and floats by their exact values. At least one is needed.",
-     math_max},
+     math_max, intrinsic_of(LibraryIntrinsic::kMathMax)},
     {"min", "math.min(x: number, ...: number) -> number",
      "The smallest of its arguments, compared as `<` does: integers and floats by their exact values. At least one is needed.",
-     math_min},
+     math_min, intrinsic_of(LibraryIntrinsic::kMathMin)},
     {"tointeger", "math.tointeger(x: any) -> integer?",
      "x as an integer if it is an integer, a float with an integral value that fits, or a string of one of those; else nil.",
      math_tointeger},

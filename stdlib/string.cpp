@@ -13,6 +13,7 @@
 #include "host/load.h"
 #include "string_library.h"
 #include "vm/call.h"
+#include "vm/library_intrinsics.h"
 #include "vm/operations.h"
 #include "vm/safepoint.h"
 #include "vm/string_builder.h"
@@ -174,7 +175,8 @@ int string_dump(NativeCall& call) {
 }
 
 const NativeInfo kFunctions[] = {
-    {"len", "string.len(s: string) -> integer", "The number of bytes of s; embedded zeros count.", string_len},
+    {"len", "string.len(s: string) -> integer", "The number of bytes of s; embedded zeros count.", string_len,
+     intrinsic_of(LibraryIntrinsic::kStringLen)},
     {"lower", "string.lower(s: string) -> string", "A copy of s with the letters A-Z in lower case.", string_lower},
     {"upper", "string.upper(s: string) -> string", "A copy of s with the letters a-z in upper case.", string_upper},
     {"reverse", "string.reverse(s: string) -> string", "The bytes of s in reverse order.", string_reverse},
@@ -196,9 +198,10 @@ const NativeInfo kByteStringFunctions[] = {
     {"sub", "string.sub(s: string, i: integer, j?: integer) -> string",
      "The bytes of s from position i to position j, both included. Negative positions count from the end, j is -1 by "
      "default; positions outside the string are moved to its ends.",
-     string_sub},
+     string_sub, intrinsic_of(LibraryIntrinsic::kStringSub)},
     {"char", "string.char(...: integer) -> string",
-     "The string of the bytes with the given codes. A code outside 0..255 is an error.", string_char},
+     "The string of the bytes with the given codes. A code outside 0..255 is an error.", string_char,
+     intrinsic_of(LibraryIntrinsic::kStringChar)},
     {nullptr, nullptr, nullptr, nullptr},
 };
 

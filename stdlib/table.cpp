@@ -9,6 +9,7 @@
 #include "base/number.h"
 #include "table_library.h"
 #include "value/root.h"
+#include "vm/library_intrinsics.h"
 #include "vm/safepoint.h"
 #include "vm/string_builder.h"
 
@@ -273,11 +274,11 @@ const NativeInfo kFunctions[] = {
     {"insert", "table.insert(list: table, position?: integer, value: any)",
      "Inserts the value at the position, moving up the elements from there on; at the end if no position is given. A "
      "position outside 1..#list+1 is an error.",
-     table_insert},
+     table_insert, intrinsic_of(LibraryIntrinsic::kTableInsert)},
     {"remove", "table.remove(list: table, position?: integer) -> any",
      "Removes the element at the position (the last one by default), moving down those behind it, and returns it. The "
      "position may also be #list + 1, or #list if that is 0.",
-     table_remove},
+     table_remove, intrinsic_of(LibraryIntrinsic::kTableRemove)},
     {"concat", "table.concat(list: table, separator?: string, i?: integer, j?: integer) -> string",
      "The strings and numbers list[i] .. list[j] (all by default) in one string with the separator between them. Another "
      "value is an error that names its index.",

@@ -1,18 +1,34 @@
 #include "bytecode/opcode.h"
 
+#include "bytecode/fused_opcode.h"
 #include "bytecode/instruction.h"
 
 namespace baton {
 namespace {
 
-constexpr OpcodeInfo kInfo[] = {
+constexpr OpcodeInfo kGenericInfo[] = {
 #define BATON_OPCODE(name, form, a, b, c, flags, base, meaning)                                  \
   {#name, InstructionForm::k##form, OperandKind::k##a, OperandKind::k##b, OperandKind::k##c, (flags), \
    Opcode::k##base, meaning},
 #include "bytecode/opcodes.def"
 #undef BATON_OPCODE
 };
-static_assert(sizeof(kInfo) / sizeof(kInfo[0]) == kOpcodeCount);
+static_assert(sizeof(kGenericInfo) / sizeof(kGenericInfo[0]) == kOpcodeCount);
+
+constexpr OpcodeInfo fused(const char* name, Opcode first) noexcept {
+  OpcodeInfo info = kGenericInfo[static_cast<int>(first)];
+  info.name = name;
+  return info;
+}
+
+constexpr OpcodeInfo kInfo[] = {
+#define BATON_OPCODE(name, form, a, b, c, flags, base, meaning) kGenericInfo[static_cast<int>(Opcode::k##name)],
+#include "bytecode/opcodes.def"
+#undef BATON_OPCODE
+#define BATON_FUSED(name, first, second, link) fused(#name, Opcode::k##first),
+#include "bytecode/fused_opcodes.def"
+#undef BATON_FUSED
+};
 
 }  // namespace
 

@@ -35,7 +35,9 @@
 #include "base/hash.h"
 #include "bytecode/instruction.h"
 #include "compiler/compiler.h"
+#include "compiler/fusion.h"
 #include "compiler/verifier.h"
+#include "value/code_block.h"
 #include "value/string.h"
 #include "value/table_template.h"
 
@@ -192,6 +194,7 @@ class Reader {
     if (!rest_.empty() || result->upvalues.size != upvalues) bad("corrupted chunk");
     const VerifierResult verdict = verify(*result);
     if (!verdict.is_valid) bad("invalid code: " + std::string(verdict.problem));
+    fuse(*result);
     return result;
   }
 
@@ -317,7 +320,7 @@ Prototype* Reader::function(String* parent_source, int depth) {
   p->needs_close = byte(1);
   p->source = string();
   if (p->source == nullptr) p->source = parent_source;
-  prototype::allocate(heap_, p->code, count(sizeof(Instruction)));
+  prototype::allocate_code(heap_, p, count(sizeof(Instruction)));
   for (Instruction& instruction : p->code) instruction = this->instruction();
   prototype::allocate_constants(heap_, p, count(1));
   for (Value& value : p->constants) value = constant();

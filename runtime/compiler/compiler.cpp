@@ -2,6 +2,7 @@
 
 #include "base/arena.h"
 #include "base/chunk_name.h"
+#include "compiler/fusion.h"
 #include "compiler/generator.h"
 #include "compiler/verifier.h"
 #include "syntax/parser.h"
@@ -55,6 +56,7 @@ Prototype* compile(Heap& heap, std::string_view text, std::string_view chunk_nam
   const VerifierResult verdict = verify(*prototype);
   BATON_CHECK(verdict.is_valid, verdict.problem);
 #endif
+  fuse(*prototype);
   return prototype;
 }
 

@@ -51,10 +51,16 @@ std::string upvalue_text(const Prototype& p, std::uint32_t index) {
   return std::string(p.upvalues[index].name->view());
 }
 
+Instruction generic(const Instruction& instruction) {
+  Instruction result = instruction.decoded();
+  result.op = opcode_info(result.op).base;
+  return result;
+}
+
 // The operands of one instruction, and a comment on constants and upvalues.
 class Line {
  public:
-  Line(const Prototype& prototype, std::uint32_t pc) : p_(prototype), i_(prototype.code[pc].decoded()), pc_(pc) {}
+  Line(const Prototype& prototype, std::uint32_t pc) : p_(prototype), i_(generic(prototype.code[pc])), pc_(pc) {}
 
   std::string take() {
     const OpcodeInfo& info = opcode_info(i_.op);

@@ -23,6 +23,7 @@
 
 #include "base/check.h"
 #include "compiler/compiler.h"
+#include "value/code_block.h"
 #include "value/string.h"
 
 namespace baton::compiler {
@@ -331,7 +332,7 @@ Prototype* FunctionBuilder::finish() {
   prototype->line_defined = static_cast<std::uint32_t>(node_.line_defined);
   prototype->last_line_defined = static_cast<std::uint32_t>(node_.last_line_defined);
   prototype->source = chunk_.source;
-  prototype::allocate(heap_, prototype->code, static_cast<std::uint32_t>(code_.size()));
+  prototype::allocate_code(heap_, prototype, static_cast<std::uint32_t>(code_.size()));
   for (std::size_t i = 0; i < code_.size(); ++i) prototype->code[i] = code_[i].encoded();
   const std::vector<Value>& constants = constants_.values();
   prototype::allocate_constants(heap_, prototype, static_cast<std::uint32_t>(constants.size()));

@@ -15,6 +15,7 @@
 
 #include <vector>
 
+#include "bytecode/fused_opcode.h"
 #include "bytecode/instruction.h"
 #include "value/string.h"
 #include "value/table_template.h"
@@ -55,8 +56,12 @@ class Verifier {
     if (condition || !result_.is_valid) return;
     result_ = {false, problem, pc_};
   }
-  Instruction at(std::uint32_t pc) const { return p_.code[pc].decoded(); }
-  Instruction here() const { return p_.code[pc_].decoded(); }
+  Instruction at(std::uint32_t pc) const {  // of a fused pair: its first instruction
+    Instruction i = p_.code[pc].decoded();
+    if (is_fused(i.op)) i.op = opcode_info(i.op).base;
+    return i;
+  }
+  Instruction here() const { return at(pc_); }
   std::int64_t target() const { return static_cast<std::int64_t>(pc_) + 1 + here().j; }
 
   void shape();

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "value/code_block.h"
 #include "value/heap_internals.h"
 
 namespace baton::prototype {
@@ -31,6 +32,13 @@ void* allocate_items(Heap& heap, std::size_t size, std::size_t item_bytes) {
   return size == 0 ? nullptr : heap.allocate_buffer(size * item_bytes);
 }
 
+void allocate_code(Heap& heap, Prototype* p, std::uint32_t size) {
+  auto* block = static_cast<char*>(allocate_items(heap, kCodeHeaderBytes + size * sizeof(Instruction), 1));
+  std::memset(block, 0, kCodeHeaderBytes + size * sizeof(Instruction));
+  p->code.items = reinterpret_cast<Instruction*>(block + kCodeHeaderBytes);
+  p->code.size = size;
+}
+
 void allocate_constants(Heap& heap, Prototype* p, std::uint32_t size) {
   constexpr std::uint32_t kMaxGuesses = UINT16_MAX / sizeof(void*);  // operand d; what is beyond shares the last one
   std::uint32_t count = 0;
@@ -47,6 +55,7 @@ void allocate_constants(Heap& heap, Prototype* p, std::uint32_t size) {
   p->constants.items = reinterpret_cast<Value*>(block + before);
   p->constants.size = size;
   for (Value& constant : p->constants) new (&constant) Value();
+  reinterpret_cast<Value**>(p->code.items)[-1] = p->constants.items;
 }
 
 const String* local_name(const Prototype* p, int n, std::uint32_t pc) noexcept {

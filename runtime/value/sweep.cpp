@@ -19,6 +19,7 @@
 // Large objects lie in a list of their own, each from malloc, swept one by one after the pages.
 #include <algorithm>
 
+#include "value/code_block.h"
 #include "value/heap_internals.h"
 #include "value/table_template.h"
 
@@ -32,7 +33,10 @@ constexpr std::uint32_t kLookAhead = 6;     // cells between freeing one and pre
 }  // namespace
 
 void Heap::Internals::free_prototype(Prototype* p) noexcept {
-  free_buffer(p->code.items, p->code.size * sizeof(Instruction));
+  if (p->code.items != nullptr) {
+    free_buffer(reinterpret_cast<char*>(p->code.items) - prototype::kCodeHeaderBytes,
+                prototype::kCodeHeaderBytes + p->code.size * sizeof(Instruction));
+  }
   if (p->constants.items != nullptr) {
     const std::size_t before = prototype::guess_bytes(p);
     free_buffer(reinterpret_cast<char*>(p->constants.items) - before, before + p->constants.size * sizeof(Value));

@@ -9,10 +9,12 @@
 //
 // There are two tables. In the plain one an opcode leads to its handler; in the traced one every
 // opcode leads to a handler that first does the work of hooks (and, later, of seeded switching) and
-// then continues with the plain one. So hooks cost nothing while there are none, and turning them
+// then continues with the generic opcode's own, so that of a pair of instructions with one handler (handlers/fused.inc) each
+// is seen. So hooks cost nothing while there are none, and turning them
 // on is one store to ThreadState::dispatch, read whenever a frame is reloaded after a slow path.
 //
-// What is cached where: `pc` is saved to the frame before anything that may raise or look at frames;
+// What is cached where: `pc` is saved to the frame before anything that may raise or look at frames, and the frame to the
+// coroutine; calls and returns themselves only move the pinned `frame`.
 // `base` and `constants` are derived from the frame and never saved. Machine frames do not grow with
 // script calls: a call pushes a CallFrame and goes on in the same loop.
 //
@@ -24,11 +26,15 @@
 #include <cstddef>
 
 #include "base/number.h"
+#include "bytecode/fused_opcode.h"
 #include "bytecode/instruction.h"
+#include "value/code_block.h"
 #include "value/heap.h"
 #include "value/table.h"
 #include "value/table_template.h"
 #include "vm/coroutines.h"
+#include "vm/intrinsics.h"
+#include "vm/library_intrinsics.h"
 #include "vm/native.h"
 #include "vm/slow_paths.h"
 
@@ -105,6 +111,16 @@ BATON_ALWAYS_INLINE const Value* find_inherited(const SharedState& shared, const
     metatable = next->table()->metatable;
   }
   return nullptr;
+}
+
+// The element of an array part that `object` and `key` name, or null if it is something else or nil.
+BATON_ALWAYS_INLINE const Value* element_of(const Value& object, const Value& key) noexcept {
+  if (BATON_UNLIKELY(!object.is_table() || !key.is_integer())) return nullptr;
+  const Table* t = object.table();
+  const std::uint64_t index = static_cast<std::uint64_t>(key.integer) - 1;
+  if (BATON_UNLIKELY(index >= t->array_size)) return nullptr;
+  const Value* slot = &t->array[index];
+  return BATON_LIKELY(!slot->is_nil()) ? slot : nullptr;
 }
 
 // Whether a store of `value` into `owner` can be done without the collector knowing, and at all: frozen tables take the slow
@@ -194,11 +210,41 @@ BATON_ALWAYS_INLINE bool prepare_metamethod(const SharedState& shared, const Cal
 }
 
 // Whether the native at `function` can be called by call_native_here: not pcall or xpcall, no hooks, room.
-BATON_ALWAYS_INLINE bool is_simple_native(const Coroutine* co, const Value* function, int arguments) noexcept {
+BATON_ALWAYS_INLINE bool is_simple_native(const Coroutine* co, const CallFrame* frame, const Value* function,
+                                           int arguments) noexcept {
   const Intrinsic intrinsic = function->native()->intrinsic;
   return intrinsic != Intrinsic::kPcall && intrinsic != Intrinsic::kXpcall && co->hook_mask == 0 &&
-         co->frame + 1 < co->frames_limit && !machine_stack_low(co) &&
+         frame + 1 < co->frames_limit && !machine_stack_low(co) &&
          co->stack_limit - function > static_cast<std::ptrdiff_t>(kMinNativeSlots) + 1 + arguments;
+}
+
+// The frame of a pcall whose window begins at `window`, with the function it protects, and `arguments` behind that.
+constexpr std::uint16_t kPcallFlags = kFrameNative | kFrameIntrinsic | kFrameProtected;
+BATON_ALWAYS_INLINE void push_pcall_frame(Coroutine* co, CallFrame* frame, Value* window, int arguments, unsigned c) noexcept {
+  frame->pc = nullptr;
+  fill_frame(frame, window, window + 1 + arguments + kMinNativeSlots, nullptr, frame_state(kPcallFlags, static_cast<int>(c) - 1));
+  frame->argument_count = 0;
+  frame->scratch = static_cast<std::uint32_t>(own_nesting(co));
+  ++co->nesting;
+}
+
+// Whether a return from `frame` only ends a pcall that a script function called.
+BATON_ALWAYS_INLINE bool ends_pcall(const Coroutine* co, const CallFrame* frame) noexcept {
+  return frame->flags == kFrameUnderIntrinsic && frame[-1].flags == kPcallFlags && co->hook_mask == 0;
+}
+
+// Ends the pcall whose frame is `frame`: true and `count` values at `first`.
+BATON_ALWAYS_INLINE void finish_pcall(Coroutine* co, const CallFrame* frame, const Value* first, int count) noexcept {
+  set_own_nesting(co, static_cast<std::int32_t>(frame->scratch));
+  Value* result = frame->base;
+  result[-1].set_boolean(true);
+  const int wanted = frame->wanted() - 1;  // behind the status; -2: all
+  const int kept = wanted == -2 || count < wanted ? count : wanted;
+  BATON_SHORT_LOOP
+  for (int i = 0; i < kept; ++i) result[i] = first[i];
+  BATON_SHORT_LOOP
+  for (int i = kept; i < wanted; ++i) result[i].set_nil();
+  if (wanted == -2) co->top = result + count;
 }
 
 // Completes the results of an intrinsic that has one, which stands at `function`; `c` is operand c of the call.
@@ -294,6 +340,7 @@ BATON_ALWAYS_INLINE Next call_native_here(ThreadState& thread, Value* function, 
 #include "vm/handlers/jump.inc"
 #include "vm/handlers/native.inc"
 #include "vm/handlers/call.inc"
+#include "vm/handlers/fused.inc"
 
 namespace {
 
@@ -301,6 +348,19 @@ constexpr Handler kPlainTable[256] = {
 #define BATON_OPCODE(name, form, a, b, c, flags, base, meaning) op_##name,
 #include "bytecode/opcodes.def"
 #undef BATON_OPCODE
+#define BATON_FUSED(name, first, second, link) op_##name,
+#include "bytecode/fused_opcodes.def"
+#undef BATON_FUSED
+};
+
+// One instruction at a time.
+constexpr Handler kSingleTable[256] = {
+#define BATON_OPCODE(name, form, a, b, c, flags, base, meaning) op_##name,
+#include "bytecode/opcodes.def"
+#undef BATON_OPCODE
+#define BATON_FUSED(name, first, second, link) op_##first,
+#include "bytecode/fused_opcodes.def"
+#undef BATON_FUSED
 };
 
 BATON_OP(Traced) {
@@ -310,13 +370,16 @@ BATON_OP(Traced) {
   constants = frame->constants;
   word = fetch(pc - 1);
   dispatch = static_cast<const HandlerTable*>(thread->dispatch);
-  [[clang::musttail]] return kPlainTable[word & 0xFF](thread, pc, base, constants, frame, dispatch, word);
+  [[clang::musttail]] return kSingleTable[word & 0xFF](thread, pc, base, constants, frame, dispatch, word);
 }
 
 constexpr Handler kTracedTable[256] = {
 #define BATON_OPCODE(name, form, a, b, c, flags, base, meaning) op_Traced,
 #include "bytecode/opcodes.def"
 #undef BATON_OPCODE
+#define BATON_FUSED(name, first, second, link) op_Traced,
+#include "bytecode/fused_opcodes.def"
+#undef BATON_FUSED
 };
 
 }  // namespace
@@ -345,11 +408,25 @@ Next interpret(ThreadState* thread, const void* const** plain_out, const void* c
 #define BATON_OPCODE(name, form, a, b, c, flags, base, meaning) &&label_##name,
 #include "bytecode/opcodes.def"
 #undef BATON_OPCODE
+#define BATON_FUSED(name, first, second, link) &&label_##name,
+#include "bytecode/fused_opcodes.def"
+#undef BATON_FUSED
+  };
+  static const void* const kSingleTable[256] = {
+#define BATON_OPCODE(name, form, a, b, c, flags, base, meaning) &&label_##name,
+#include "bytecode/opcodes.def"
+#undef BATON_OPCODE
+#define BATON_FUSED(name, first, second, link) &&label_##first,
+#include "bytecode/fused_opcodes.def"
+#undef BATON_FUSED
   };
   static const void* const kTracedTable[256] = {
 #define BATON_OPCODE(name, form, a, b, c, flags, base, meaning) &&label_Traced,
 #include "bytecode/opcodes.def"
 #undef BATON_OPCODE
+#define BATON_FUSED(name, first, second, link) &&label_Traced,
+#include "bytecode/fused_opcodes.def"
+#undef BATON_FUSED
   };
   if (thread == nullptr) {
     *plain_out = kPlainTable;
@@ -370,6 +447,7 @@ Next interpret(ThreadState* thread, const void* const** plain_out, const void* c
 #include "vm/handlers/jump.inc"
 #include "vm/handlers/native.inc"
 #include "vm/handlers/call.inc"
+#include "vm/handlers/fused.inc"
 
 label_Traced : {
   BATON_SAVE();
@@ -378,7 +456,7 @@ label_Traced : {
   constants = frame->constants;
   word = fetch(pc - 1);
   dispatch = static_cast<const Handler*>(thread->dispatch);
-  goto* const_cast<void*>(kPlainTable[word & 0xFF]);
+  goto* const_cast<void*>(kSingleTable[word & 0xFF]);
 }
 }
 

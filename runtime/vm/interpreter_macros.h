@@ -6,9 +6,10 @@
 //     a label elsewhere, so it uses no `return`, `break` out of itself or static data.
 //  2. `pc` already points behind the instruction. Operands: A, B, C, D, J, U, SB, SC; registers RA, RB,
 //     RC; constants KB, KC.
-//  3. Before anything that may raise, look at frames or reach a safepoint: BATON_SAVE. Afterwards base
-//     and pc may be stale: BATON_RELOAD (same thread, maybe another frame) or BATON_RELOAD_BASE (same
-//     frame for certain).
+//  3. Before anything that may raise, look at frames or reach a safepoint: BATON_SAVE, which publishes
+//     pc and the frame itself; between two of them Coroutine::frame may be an older or a left one.
+//     Afterwards base and pc may be stale: BATON_RELOAD (same thread, maybe another frame) or
+//     BATON_RELOAD_BASE (same frame for certain).
 //  4. An instruction allocates before it changes anything a script can see, so it can be repeated
 //     after an emergency collection.
 //  5. A store into a table is followed by the barrier; into a register by nothing.
@@ -32,7 +33,8 @@
 #define KB (value_at(constants, static_cast<std::uint32_t>(word) >> 16))
 #define KC (value_at(constants, C))
 
-#define BATON_SAVE() (frame->pc = pc)
+#define BATON_NOTE_PC() (frame->pc = pc)
+#define BATON_SAVE() (BATON_NOTE_PC(), thread->current->frame = frame)
 #define BATON_RELOAD_BASE() (frame = thread->current->frame, base = frame->base)
 
 // Loads the pinned state from the running frame, which is a script frame.
@@ -106,14 +108,25 @@
     BATON_RELOAD();                                                \
   } while (0)
 
-// The poll of back-edges: `pc` is where to go on.
-#define BATON_POLL() \
+// The poll of back-edges and calls: `pc` is where to go on. A build with BATON_UNPOLLED, which tools/bench/polls makes to
+// measure what polling costs, leaves it out, and polls instead where something was allocated, so that the collector runs.
+#define BATON_POLL_HERE() \
   if (thread->interrupt.any()) BATON_TAIL(Safepoint)
+#ifndef BATON_UNPOLLED
+#define BATON_UNPOLLED 0
+#endif
+#if BATON_UNPOLLED
+#define BATON_POLL() (void)0
+#define BATON_POLL_ALLOCATION() BATON_POLL_HERE()
+#else
+#define BATON_POLL() BATON_POLL_HERE()
+#define BATON_POLL_ALLOCATION() (void)0
+#endif
 
 // Leaves the frame by the fast path: the caller is a script frame for certain and hooks did not change.
 #define BATON_LEAVE_FRAME()                                     \
   do {                                                            \
-    thread->current->frame = --frame;                             \
+    --frame;                                                      \
     base = frame->base;                                           \
     pc = frame->pc;                                               \
     constants = frame->constants;                                 \

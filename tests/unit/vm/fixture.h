@@ -2,11 +2,13 @@
 // Invariant: no scheduler and no interpreter are needed; what is called from here are natives.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "bytecode/instruction.h"
+#include "value/code_block.h"
 #include "value/coroutine.h"
 #include "value/string.h"
 #include "vm/native.h"
@@ -110,7 +112,8 @@ class PrototypeBuilder {
   PrototypeBuilder& emit(Opcode op, int a, int b = 0, int c = 0) { return emit(Instruction::abc(op, a, b, c)); }
 
   Prototype* finish(bool strip = false) {
-    fill(p_->code, code_);
+    prototype::allocate_code(fixture_.shared.heap, p_, static_cast<std::uint32_t>(code_.size()));
+    std::copy(code_.begin(), code_.end(), p_->code.begin());
     fill(p_->constants, constants_);
     fill(p_->upvalues, upvalues_);
     if (strip) return p_;
