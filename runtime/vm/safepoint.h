@@ -13,7 +13,7 @@ namespace baton::vm {
 // Which kinds of work a place allows.
 enum class SafepointKind : std::uint8_t {
   kBackEdge,  // back-edges, calls, polls of natives, waits: everything, may raise a cancellation or interrupt
-  kReturn,    // returns from natives: collects and hands over, never raises
+  kReturn,    // returns from natives that gave values: collects and hands over, never raises
 };
 
 // Does what the interrupt word asks for. Raises (kBackEdge only): a cancellation, "interrupted!".

@@ -451,14 +451,27 @@ void keep_extra_arguments(Coroutine* co, const Instruction* next) noexcept {
   co->top = std::max(co->top, frame->base + frame->argument_count);
 }
 
+// Whether the call that has just ended gave its script anything to keep.
+bool has_given_values(const Coroutine* co) noexcept {
+  const CallFrame* frame = co->frame;
+  if (frame->pc == frame->base[-1].closure()->prototype->code.items) return false;  // it begins
+  const Instruction call = frame->pc[-1];
+  const Opcode base = opcode_info(call.op).base;
+  if (base != Opcode::kCall && base != Opcode::kTailCall) return false;
+  const Value* first = frame->base + call.a;
+  const Value* last = base == Opcode::kTailCall || call.c == 0 ? co->top : first + (call.c - 1);
+  return std::any_of(first, last, [](const Value& v) { return !v.is_nil() && !v.is_boolean(); });
+}
+
 }  // namespace
 
 void safepoint(ThreadState& thread, bool open) {
   Coroutine* co = thread.current;
+  const SafepointKind kind = has_given_values(co) ? SafepointKind::kReturn : SafepointKind::kBackEdge;
   const std::ptrdiff_t top = co->top - co->stack;
   if (!open || co->top < co->frame->top) co->top = co->frame->top;
   keep_extra_arguments(co, co->frame->pc);
-  vm::safepoint(thread, SafepointKind::kBackEdge);
+  vm::safepoint(thread, kind);
   if (open) co->top = co->stack + top;
 }
 
