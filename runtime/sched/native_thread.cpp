@@ -219,6 +219,7 @@ void run_finalizers(ThreadState& thread) noexcept {
 
 // The error of the body stays a root meanwhile: it is the thread's pending one.
 void NativeThread::wait_for_tasks() noexcept {
+  scheduler_.leave_scopes_of_root();
   while (scheduler_.keeping_count() > 0) {
     if (state_.unwinding) {
       scheduler_.stop_tasks(state_);

@@ -164,8 +164,22 @@ bool Scheduler::is_own_cancellation(ThreadState& thread, const Task& task) noexc
 void Scheduler::close_scopes(ThreadState& thread, Task& task) noexcept {
   while (Scope* scope = task.scope_) {
     scope->cancel(Value());
+    give_up_failures(thread, *scope);
     scope->leave();
-    while (Task* child = scope->take_failure()) group_of(thread.shared).note_failed(*child);
+  }
+}
+
+void Scheduler::give_up_failures(ThreadState& thread, Scope& scope) noexcept {
+  while (Task* child = scope.take_failure()) {
+    child->is_collected_ = false;  // the scope had taken it
+    group_of(thread.shared).note_failed(*child);
+  }
+}
+
+void Scheduler::leave_scopes_of_root() noexcept {
+  while (Scope* scope = root_.scope_) {
+    give_up_failures(owner_.state(), *scope);
+    scope->leave();
   }
 }
 

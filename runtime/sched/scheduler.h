@@ -94,6 +94,9 @@ class Scheduler {
   // Unwinds every task, running no script code; waits for their ends. Called by the root task. Raises: nothing.
   void stop_tasks(ThreadState& thread) noexcept;
   bool is_stopping() const noexcept { return is_stopping_; }
+  // The root task's body has ended: what failed in the scopes that it left open is reported at last, their other children run on
+  // without an owner. The caller holds the GIL. Raises: nothing.
+  void leave_scopes_of_root() noexcept;
 
   // Where the thread sleeps from now on; null: in its parker. Must outlive its use. Raises: nothing.
   void set_events(EventSource* events) noexcept { events_.store(events, std::memory_order_release); }
@@ -153,6 +156,7 @@ class Scheduler {
   void run_body(ThreadState& thread, Task& task) noexcept;
   static bool is_own_cancellation(ThreadState& thread, const Task& task) noexcept;
   static void close_scopes(ThreadState& thread, Task& task) noexcept;
+  static void give_up_failures(ThreadState& thread, Scope& scope) noexcept;
   void settle_with_owner(Task& task) noexcept;
   void retire(Task& task) noexcept;
   Departure leave(ThreadState& thread, FiberContext& self) noexcept;

@@ -375,6 +375,7 @@ bool ThreadGroup::is_stuck() const noexcept {
 
 void ThreadGroup::wait_for_threads() {
   ThreadState& thread = main_->state();
+  main_->scheduler().leave_scopes_of_root();
   while (main_->scheduler().keeping_count() > 0) {
     Waiter waiter(thread);
     main_->scheduler().enders().push(waiter);
@@ -398,6 +399,7 @@ bool ThreadGroup::stop_threads(std::int64_t grace_ns) noexcept {
   const bool stopped = running_.wait_until_none(monotonic_ns() + grace_ns);
   shared_.gil.acquire(slot);
   while (!failed_.empty()) report_if_uncollected(*failed_.front());
+  main_->scheduler().leave_scopes_of_root();
   report_failed_tasks();
   shared_.gil.release(slot);
   return stopped;
