@@ -69,12 +69,18 @@ std::string described(std::string_view host, int port) {
   return text;
 }
 
+bool is_unix(std::string_view host) noexcept { return host.substr(0, 5) == "unix:"; }
+
+// The port is argument i. A unix socket has none: there it may be left out.
 int check_port(NativeCall& call, int i, std::string_view host) {
-  if (host.substr(0, 5) == "unix:" && call.none_or_nil(i)) return 0;
+  if (is_unix(host) && (call.none_or_nil(i) || call.arg(i).is_table())) return 0;
   const std::int64_t port = call.check_integer(i);
   if (port < 0 || port > 65535) call.argument_error(i, "port out of range");
   return static_cast<int>(port);
 }
+
+// Where the options stand behind host and port.
+int options_place(NativeCall& call, std::string_view host) { return is_unix(host) && call.arg(2).is_table() ? 2 : 3; }
 
 void set_no_delay(int descriptor) noexcept {
   const int on = 1;
@@ -158,10 +164,11 @@ int net_connect(NativeCall& call) {
   ThreadState& thread = call.thread();
   Wanted wanted{std::string(call.check_text(1)), 0, kNoDeadline, nullptr, ""};
   wanted.port = check_port(call, 2, wanted.host);
-  const OptionTable options(call, 3, kOptions);
+  const int place = options_place(call, wanted.host);
+  const OptionTable options(call, place, kOptions);
   if (!options.get("timeout").is_nil()) wanted.deadline_ns = sched::deadline_after(options.number("timeout", 0));
   std::string unusable;
-  wanted.tls = read_tls_option(call, 3, false, &wanted.server_name, &unusable);
+  wanted.tls = read_tls_option(call, place, false, &wanted.server_name, &unusable);
   if (!unusable.empty()) return push_tls_failure(call, unusable, false);
   sched::before_wait(thread);
   ResolveError unknown;
@@ -303,9 +310,10 @@ int net_listen(NativeCall& call) {
   ThreadState& thread = call.thread();
   const std::string host(call.optional_text(1, ""));
   const int port = check_port(call, 2, host);
-  const OptionTable options(call, 3, kOptions);
+  const int place = options_place(call, host);
+  const OptionTable options(call, place, kOptions);
   std::string unusable, server_name;
-  const std::shared_ptr<const TlsContext> tls = read_tls_option(call, 3, true, &server_name, &unusable);
+  const std::shared_ptr<const TlsContext> tls = read_tls_option(call, place, true, &server_name, &unusable);
   if (!unusable.empty()) return push_tls_failure(call, unusable, false);
   ResolveError unknown;
   const std::vector<Address> addresses = resolve(thread, host, port, true, &unknown);
