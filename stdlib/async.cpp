@@ -52,9 +52,12 @@ void inherit_storage(NativeCall& call, Userdata* handle) {
 
 }  // namespace
 
+bool is_callable(NativeCall& call, int i) {
+  return call.arg(i).is_function() || !vm::metamethod(call.shared(), call.arg(i), Metamethod::kCall).is_nil();
+}
+
 void check_callable(NativeCall& call, int i) {
-  if (call.arg(i).is_function() || !vm::metamethod(call.shared(), call.arg(i), Metamethod::kCall).is_nil()) return;
-  (void)call.check_function(i);
+  if (!is_callable(call, i)) (void)call.check_function(i);
 }
 
 std::int64_t deadline_argument(NativeCall& call, int i) {
@@ -81,7 +84,7 @@ sched::Task& spawn_task(NativeCall& call, Table* metatable, int function, sched:
 }
 
 int read_spawn_options(NativeCall& call, int first, Value* name, bool* detached) {
-  if (call.arg(first).is_function()) return first;
+  if (is_callable(call, first)) return first;
   static constexpr const char* kOptions[] = {"name", "detached", nullptr};
   const int function = call.arg(first).is_table() ? first + 1 : first;
   const OptionTable options(call, function == first ? call.count() + 1 : first, kOptions);
@@ -237,8 +240,16 @@ int async_is_cancelled(NativeCall& call) {
   return call.result(Value::boolean(is_cancellation(call, call.arg(1), &is_timeout)));
 }
 
+// What a timed acquire raises, and the "timeout" that calls return, in an assert.
+bool is_text_of_timeout(const Value& error) noexcept {
+  if (!error.is_string()) return false;
+  const std::string_view text = error.string()->view();
+  return text == "timeout" || text.substr(0, 9) == "timeout: " || text.find(": timeout: ") != std::string_view::npos;
+}
+
 int async_is_timeout(NativeCall& call) {
   bool is_timeout = false;
+  if (is_text_of_timeout(call.arg(1))) return call.result(Value::boolean(true));
   return call.result(Value::boolean(is_cancellation(call, call.arg(1), &is_timeout) && is_timeout));
 }
 

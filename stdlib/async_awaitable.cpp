@@ -206,7 +206,7 @@ constexpr NativeInfo kObserve = {"observe", "observe(awaitable, f)", "Calls f(aw
 
 int awaitable_on_done(NativeCall& call) {
   (void)check_awaitable(call, 1);
-  call.check_function(2);
+  check_callable(call, 2);
   sched::Scheduler& scheduler = sched::scheduler_of(call.thread());
   const Value body = native::make(call.thread(), &kObserve);
   Userdata* handle = scheduler.create(call.thread(), body, sched::current_task(call.thread()));
@@ -298,14 +298,14 @@ int future_resolve(NativeCall& call) {
   for (int i = 2; i <= call.count(); ++i) table::set_integer(call.heap(), list, i - 1, call.arg(i));
   native::set_field(call.thread(), list, "n", Value::from(std::int64_t{call.count() - 1}));
   (void)future.settle(call.heap(), ThreadStatus::kDone, Value::of(list));
-  return 0;
+  return call.result(Value::boolean(true));
 }
 
 int future_reject(NativeCall& call) {
   sched::Future& future = check_future(call);
   if (future.has_ended()) call.error("the future has ended already");
   (void)future.settle(call.heap(), ThreadStatus::kFailed, call.arg(2));
-  return 0;
+  return call.result(Value::boolean(true));
 }
 
 const NativeInfo kFutureMethods[] = {

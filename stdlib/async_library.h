@@ -63,6 +63,8 @@ Status call_argument(NativeCall& call, int function, int* results);
 // The same for the last `arguments` values behind the function.
 Status call_protected(ThreadState& thread, int arguments, int* results);
 
+// Whether argument i is a function or has __call.
+bool is_callable(NativeCall& call, int i);
 // Argument i must be a function or have __call. Raises: "function expected".
 void check_callable(NativeCall& call, int i);
 

@@ -89,11 +89,11 @@ Value close_scope(NativeCall& call, ScopeBlock& block, const Value& error) {
 
 int scope_close(NativeCall& call) {
   ScopeBlock& block = check_scope(call);
-  if (block.is_closed) return 0;
+  if (block.is_closed) return call.result(Value::boolean(true));
   if (block.scope.body() != &sched::current_task(call.thread())) call.error("a scope is closed by the task that made it");
   const Value given = call.arg(2);
   const Value error = close_scope(call, block, given);
-  if (error.is_nil() || (!given.is_nil() && raw_equal(error, given))) return 0;
+  if (error.is_nil() || (!given.is_nil() && raw_equal(error, given))) return call.result(Value::boolean(true));
   return call.fail(error);
 }
 
@@ -220,9 +220,9 @@ Table* scope_metatable(ThreadState& thread) {
 
 int async_scope(NativeCall& call) {
   static constexpr const char* kOptions[] = {"limit", "name", "timeout", "deadline", "grace", nullptr};
-  const int function = call.arg(1).is_function() ? 1 : 2;
+  const int function = is_callable(call, 1) ? 1 : 2;
   const OptionTable options(call, function == 2 ? 1 : call.count() + 1, kOptions);
-  if (!call.none_or_nil(function)) call.check_function(function);
+  if (!call.none_or_nil(function)) check_callable(call, function);
   const Value body = call.arg(function);
   ScopeBlock& block = make_scope(call, options);
   if (body.is_nil()) return 1;

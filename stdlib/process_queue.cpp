@@ -433,6 +433,7 @@ const NativeInfo kMethods[] = {
     {nullptr, nullptr, nullptr, nullptr},
 };
 constexpr NativeInfo kIndex = {"__index", "queue[key]", "Field max, and the methods of a queue.", queue_index};
+constexpr NativeInfo kClose = {"__close", "queue:__close()", "The same as close.", queue_close};
 constexpr NativeInfo kLength = {"__len", "#queue", "How many items are in it.", queue_length};
 
 const char* pack_queue(Userdata* object, std::string&, std::vector<int>& descriptors) {
@@ -479,6 +480,7 @@ Table* queue_metatable(ThreadState& thread) {
   index.native()->upvalues()[0] = Value::of(methods);
   native::set_field(thread, metatable, "__index", index);
   native::set_field(thread, metatable, "__len", native::make(thread, &kLength));
+  native::set_field(thread, metatable, "__close", native::make(thread, &kClose));
   host::add_traveller(thread, metatable, kTraveller);
   return metatable;
 }

@@ -218,9 +218,9 @@ class Unstarted {
 
 int thread_spawn(NativeCall& call) {
   static constexpr const char* kOptions[] = {"name", "daemon", nullptr};
-  const int function = call.arg(1).is_table() ? 2 : 1;
+  const int function = call.arg(1).is_table() && !is_callable(call, 1) ? 2 : 1;
   const OptionTable options(call, function == 2 ? 1 : call.count() + 1, kOptions);
-  call.check_function(function);
+  check_callable(call, function);
   const String* given = options.text("name");
   const bool is_daemon = options.flag("daemon");
   const std::string name = given != nullptr ? std::string(given->view()) : group(call).next_name();

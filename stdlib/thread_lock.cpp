@@ -37,16 +37,17 @@ void release_acquisition(Lock& lock, std::uint64_t serial) noexcept {
 
 int guard_release(NativeCall& call) {
   auto& guard = *static_cast<Guard*>(call.check_userdata(1, kGuardClass));
-  if (guard.serial == 0) return 0;
+  if (guard.serial == 0) return call.result(Value::boolean(true));
   Lock& lock = *static_cast<Lock*>(call.slot(1).userdata()->user_values()[0].userdata()->block());
   const bool is_current = lock.is_locked() && lock.serial() == guard.serial;
   if (is_current && !lock.is_held_by(call.thread())) call.error(kHeldByAnother);
   release_acquisition(lock, guard.serial);
   guard.serial = 0;
-  return 0;
+  return call.result(Value::boolean(true));
 }
 
 const NativeInfo kGuardMethods[] = {
+    {"close", "guard:close()", "The same as release.", guard_release},
     {"release", "guard:release()", "Releases the lock that this guard stands for; later calls do nothing.", guard_release},
     {nullptr, nullptr, nullptr, nullptr},
 };
@@ -109,7 +110,7 @@ int lock_release(NativeCall& call) {
   if (!lock.is_locked()) call.error("the lock is not held");
   if (!lock.is_held_by(call.thread())) call.error(kHeldByAnother);
   lock.release();
-  return 0;
+  return call.result(Value::boolean(true));
 }
 
 int lock_locked(NativeCall& call) { return call.result(Value::boolean(check_lock(call).is_locked())); }

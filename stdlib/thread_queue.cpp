@@ -240,14 +240,14 @@ int queue_close(NativeCall& call) {
   queue.is_closed = true;
   refuse_all(queue.getters);
   refuse_all(queue.putters);
-  return 0;
+  return call.result(Value::boolean(true));
 }
 
 int queue_task_done(NativeCall& call) {
   Queue& queue = check_queue(call);
   if (queue.unfinished == 0) call.error("task_done called more often than values were put");
   if (--queue.unfinished == 0) queue.joiners.wake_all();
-  return 0;
+  return call.result(Value::boolean(true));
 }
 
 int queue_join(NativeCall& call) {
@@ -289,7 +289,7 @@ int iterate(NativeCall& call) {
 int iterator_close(NativeCall& call) {
   (void)call.check_userdata(1, kIteratorClass);
   call.arg(1).userdata()->user_values()[0].set_nil();
-  return 0;
+  return call.result(Value::boolean(true));
 }
 
 const NativeInfo kIteratorMethods[] = {

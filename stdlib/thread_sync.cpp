@@ -73,13 +73,14 @@ struct Permit {
 
 int permit_release(NativeCall& call) {
   Permit& permit = check<Permit>(call, kPermitClass);
-  if (!permit.is_held) return 0;
+  if (!permit.is_held) return call.result(Value::boolean(true));
   permit.is_held = false;
   static_cast<Semaphore*>(call.slot(1).userdata()->user_values()[0].userdata()->block())->release();
-  return 0;
+  return call.result(Value::boolean(true));
 }
 
 const NativeInfo kPermitMethods[] = {
+    {"close", "guard:close()", "The same as release.", permit_release},
     {"release", "guard:release()", "Gives the place back that this guard stands for; later calls do nothing.", permit_release},
     {nullptr, nullptr, nullptr, nullptr},
 };
@@ -133,7 +134,7 @@ int semaphore_try_acquire(NativeCall& call) {
 
 int semaphore_release(NativeCall& call) {
   check<Semaphore>(call, kSemaphoreClass).release();
-  return 0;
+  return call.result(Value::boolean(true));
 }
 
 int semaphore_locked(NativeCall& call) {
@@ -233,14 +234,14 @@ int condition_notify(NativeCall& call) {
   if (count < 0) call.argument_error(2, "number of waiters expected");
   (void)held_lock_of(call);
   notify(condition, count);
-  return 0;
+  return call.result(Value::boolean(true));
 }
 
 int condition_notify_all(NativeCall& call) {
   Condition& condition = check<Condition>(call, kConditionClass);
   (void)held_lock_of(call);
   condition.waiters.wake_all();
-  return 0;
+  return call.result(Value::boolean(true));
 }
 
 int condition_lock(NativeCall& call) {
@@ -271,12 +272,12 @@ int event_set(NativeCall& call) {
   Event& event = check<Event>(call, kEventClass);
   event.is_set = true;
   event.waiters.wake_all();
-  return 0;
+  return call.result(Value::boolean(true));
 }
 
 int event_clear(NativeCall& call) {
   check<Event>(call, kEventClass).is_set = false;
-  return 0;
+  return call.result(Value::boolean(true));
 }
 
 int event_is_set(NativeCall& call) { return call.result(Value::boolean(check<Event>(call, kEventClass).is_set)); }
@@ -379,7 +380,7 @@ int atomic_get(NativeCall& call) { return call.result(value_of(call)); }
 int atomic_set(NativeCall& call) {
   call.check_any(2);
   store(call, call.arg(2));
-  return 0;
+  return call.result(Value::boolean(true));
 }
 
 int atomic_add(NativeCall& call) {
