@@ -65,6 +65,12 @@ case("a finalizer runs at the end", ["-e", "x = setmetatable({}, {__gc = functio
 
 BATON = "baton"
 case("the version names the language", ["-e", "print(_VERSION)"], "Lua 5.4\n")
+case("an interrupt ends the other threads too, and closes what they hold", ["i.script"], "closed\n", err="PROGRAM: i.script:4: interrupted!\n", status=1,
+     only=BATON, files={"i.script": """local thread, process = require "thread", require "process"
+local started = thread.event()
+thread.spawn(function() local c <close> = setmetatable({}, {__close = function() print "closed" end}) started:set() while true do end end)
+started:wait() process.shell("kill -INT " .. process.pid()) while true do end
+"""})
 case("the version of the program", ["-e", "print(type(require('baton')._VERSION))"], "string\n", only=BATON)
 case("a memory cap makes an error, not a death", ["--max-memory=20M", "-e", "local t = {} print(pcall(function() for i = 1, 1e9 do t[i] = {i} end end)) t = nil print('alive')"],
      "false\tnot enough memory\nalive\n", only=BATON)

@@ -124,12 +124,14 @@ Status Runtime::run(void (*body)(ThreadState& thread, void* context), void* cont
   return threads_->run_main(call_host_body, &request);
 }
 
-Status Runtime::wait_for_threads(bool has_failed) {
-  return run([](ThreadState& thread, void* failed) {
+Status Runtime::wait_for_threads(MainEnd end) {
+  return run([](ThreadState& thread, void* context) {
+    const MainEnd main_end = *static_cast<MainEnd*>(context);
     sched::ThreadGroup& group = sched::group_of(thread.shared);
-    if (*static_cast<bool*>(failed)) group.cancel_tasks(sched::native_thread_of(thread));
+    if (main_end != MainEnd::kDone) group.cancel_tasks(sched::native_thread_of(thread));
+    if (main_end == MainEnd::kInterrupted) group.cancel_threads();
     group.wait_for_threads();
-  }, &has_failed);
+  }, &end);
 }
 
 bool Runtime::close(std::int64_t timeout_ns) {

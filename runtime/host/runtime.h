@@ -44,10 +44,11 @@ class Runtime {
   // Returns: kError if it raised; the error value is then in main_thread().pending until the next run.
   Status run(void (*body)(ThreadState& thread, void* context), void* context);
 
-  // The end of a program: waits for the main thread's tasks and all native threads but daemons. `has_failed`: the main chunk
-  // has, so its tasks are cancelled first.
+  // The end of a program: waits for the main thread's tasks and all native threads but daemons, after the main chunk has
+  // ended like that: if it has failed, its tasks are cancelled first; if it was interrupted, the native threads too.
   // Returns: kError if the wait was interrupted or cancelled; the error value is then in main_thread().pending.
-  Status wait_for_threads(bool has_failed = false);
+  enum class MainEnd { kDone, kFailed, kInterrupted };
+  Status wait_for_threads(MainEnd end = MainEnd::kDone);
 
   // Stops daemons, closes what is still open on the root coroutine, runs all finalizers; nothing but the destructor may
   // follow. Prints errors of native threads that nobody has taken.

@@ -144,6 +144,18 @@ void ThreadGroup::cancel_tasks(NativeThread& thread) noexcept {
   }
 }
 
+void ThreadGroup::cancel_threads() noexcept {
+  ThreadState& state = main_->state();
+  try {
+    const Value reason = Value::of(string::make(state.heap(), "the program was interrupted"));
+    const Root<Value> error(state.heap(), make_cancellation(state, reason, false));
+    for (NativeThread* thread : threads_) {
+      if (!thread->is_main()) thread->cancel(error.value());
+    }
+  } catch (const ScriptError&) {  // no memory: they end as they like
+  }
+}
+
 void ThreadGroup::mark_roots(Heap& heap) {
   heap.mark_value(error_recorder_);
   heap.mark_value(story_recorder_);

@@ -59,6 +59,8 @@ class ThreadGroup final : RootVisitor {
   void update_observation() noexcept;
   // The tasks of `thread`, whose body has failed, are cancelled. Called by its root. Raises: nothing.
   void cancel_tasks(NativeThread& thread) noexcept;
+  // All native threads but the main one are cancelled: the program has been interrupted. Under the GIL. Raises: nothing.
+  void cancel_threads() noexcept;
   // The message handler of every body: it keeps the traceback of an error with the running task. Raises: kMemory.
   Value error_recorder(ThreadState& thread);
   // The message handler of calls that hand an error on: it keeps the traceback as the error's story. Raises: kMemory.

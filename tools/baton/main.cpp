@@ -32,11 +32,12 @@ int run(const Options& options, int argc, char* const* argv) {
   answer_dump_requests(runtime.main_thread());
   Status status = runtime.run(run_program, &program);
   if (status != Status::kOk) print_message(host::pending_report(runtime.main_thread()));
+  using enum host::Runtime::MainEnd;
   const bool has_failed = status != Status::kOk || !program.succeeded;
-  if (runtime.wait_for_threads(has_failed) != Status::kOk) {
+  if (runtime.wait_for_threads(!has_failed ? kDone : was_interrupted() ? kInterrupted : kFailed) != Status::kOk) {
     print_message(host::pending_report(runtime.main_thread()));
     status = Status::kError;
-    if (!has_failed) (void)runtime.wait_for_threads(true);  // its tasks may close what they hold
+    if (!has_failed) (void)runtime.wait_for_threads(was_interrupted() ? kInterrupted : kFailed);  // they may close what they hold
   }
   (void)runtime.run(finish_gil_report, &program);
   ignore_dump_requests();

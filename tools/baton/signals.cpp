@@ -19,13 +19,17 @@ std::atomic<ThreadState*> limited_thread{nullptr};
 std::atomic<ThreadState*> dumped_thread{nullptr};
 std::atomic<int> alarms{0};
 std::atomic<bool> keeps_interrupts{false};
+std::atomic<bool> interrupt_came{false};
 
 constexpr suseconds_t kAlarmIntervalUs = 100'000;
 constexpr int kAlarmsOfGrace = 10;
 
 extern "C" void on_interrupt(int signal_number) {
   if (!keeps_interrupts.load(std::memory_order_relaxed)) std::signal(signal_number, SIG_DFL);
-  if (ThreadState* thread = interrupted_thread.load(std::memory_order_relaxed)) host::interrupt(*thread, kInterruptSignal);
+  if (ThreadState* thread = interrupted_thread.load(std::memory_order_relaxed)) {
+    interrupt_came.store(true, std::memory_order_relaxed);
+    host::interrupt(*thread, kInterruptSignal);
+  }
 }
 
 // The first alarms raise an error in the main task; a program that catches it for longer than the grace period is ended.
@@ -62,6 +66,8 @@ InterruptGuard::~InterruptGuard() {
   if (!keeps_interrupts.load(std::memory_order_relaxed)) install(SIGINT, SIG_DFL);
   interrupted_thread.store(nullptr, std::memory_order_relaxed);
 }
+
+bool was_interrupted() { return interrupt_came.load(std::memory_order_relaxed); }
 
 void answer_dump_requests(ThreadState& main_thread) {
   dumped_thread.store(&main_thread, std::memory_order_relaxed);

@@ -19,6 +19,9 @@ class InterruptGuard {
   InterruptGuard& operator=(const InterruptGuard&) = delete;
 };
 
+// Whether a SIGINT has ever interrupted the main task. Raises: nothing.
+bool was_interrupted();
+
 // From now on SIGQUIT makes the main thread tell on standard error what every task does. The program goes on.
 void answer_dump_requests(ThreadState& main_thread);
 // The main thread is about to go; later requests do nothing. Raises: nothing.
