@@ -74,6 +74,9 @@ class StackPool {
   // resident, in turn, and corrects the estimate. Effects: up to sixteen system calls per slab, some 10 us together.
   void tidy(std::size_t slab_limit) noexcept;
 
+  // Stacks handed out.
+  std::size_t in_use() const noexcept { return in_use_; }
+
   StackPoolStatistics statistics() const noexcept;
 
  private:

@@ -23,6 +23,9 @@
 // A dead coroutine's stack comes back from the sweeper (`release_from_sweep`), inside some allocation. Only stacks without
 // frames of natives get there: the heap keeps the others alive until their owner has unwound them.
 //
+// While more than kKeptStacks machine stacks are in use, coroutines that yield give theirs up where they can (vm/coroutines.cpp).
+// It costs each further switch about as much as a call of a native, and saves a page of memory and the fault that brings it.
+//
 // Once per collection cycle the pool measures and unmaps what is idle. The heap announces cycles by asking its root
 // visitors; since that happens in a pause, the work itself is put off to the next start or end of a coroutine.
 #include "sched/fibers.h"
@@ -40,6 +43,7 @@ namespace {
 
 constexpr std::size_t kTouchedBytes = 4 * 1024;  // the page that a started coroutine occupies; 4.1 KB measured
 constexpr std::size_t kSlabsMeasuredPerCycle = 4;
+constexpr std::size_t kKeptStacks = BATON_STRESS ? 2 : 512;
 constexpr std::size_t kRecordBytes = (sizeof(Fiber) + 63) / 64 * 64;
 
 Fiber* fiber_of(const Coroutine* co) noexcept { return static_cast<Fiber*>(co->fiber); }
@@ -87,19 +91,33 @@ Fiber* Fibers::start(NativeThread& owner, Coroutine* co, FiberEntry entry) {
   co->fiber = fiber;
   co->machine_stack_limit = reinterpret_cast<char*>(stack.low_limit);
   owner.count_fiber(1);
+  note_use(owner);
   return fiber;
 }
 
+void Fibers::note_use(NativeThread& owner) noexcept { owner.state().shared.parks_coroutines = pool_.in_use() > kKeptStacks; }
+
 void Fibers::release(Fiber* fiber) noexcept {
+  fiber->coroutine->thread = nullptr;
+  give_up_stack(fiber);
+}
+
+void Fibers::park(Fiber* fiber) noexcept {
+  fiber->owner->note_parked();
+  give_up_stack(fiber);
+}
+
+void Fibers::give_up_stack(Fiber* fiber) noexcept {
   Coroutine* co = fiber->coroutine;
+  NativeThread& owner = *fiber->owner;
   co->fiber = nullptr;
-  co->thread = nullptr;
   co->machine_stack_limit = nullptr;
-  fiber->owner->count_fiber(-1);
+  owner.count_fiber(-1);
   discard_fiber(fiber->context);
   const FiberStack stack = fiber->stack;
   pool_.give_back(stack);
   heap_.remove_external(kTouchedBytes);
+  note_use(owner);
   if (BATON_UNLIKELY(tidy_due_)) tidy();
 }
 
@@ -121,5 +139,7 @@ SwitchRecord switch_coroutines(Coroutine* from, Coroutine* to) noexcept {
 void drop_fiber(ThreadState& thread, Coroutine* co) noexcept {
   if (co->fiber != nullptr) group_of(thread.shared).fibers().release(fiber_of(co));
 }
+
+void park_fiber(ThreadState& thread, Coroutine* co) noexcept { group_of(thread.shared).fibers().park(fiber_of(co)); }
 
 }  // namespace baton::sched

@@ -3,7 +3,8 @@
 // Invariants
 //  - A coroutine that was started and has not ended has a Fiber in `co->fiber`; a root on its native thread's own stack
 //    has that thread's `native_fiber`. Everybody else's is null, and then `co->thread` and `co->machine_stack_limit` are
-//    null too: a coroutine belongs to a native thread for as long as it has a machine stack.
+//    null too: a coroutine belongs to a native thread for as long as it has a machine stack. The exception are parked ones
+//    (vm/coroutines.cpp): they have none, and are their thread's all the same.
 //  - A fiber's record lies at the top of its own stack, so starting a coroutine allocates nothing.
 //  - A fiber that has ended is freed by whoever arrives behind the switch that left it, never by itself.
 // Owner: the runtime's ThreadGroup; it outlives the heap, whose last sweep still gives stacks back.
@@ -48,6 +49,9 @@ class Fibers final : RootVisitor {
   // Frees a fiber that has ended, or that is suspended or fresh and owns nothing that needs unwinding. Raises: nothing.
   void release(Fiber* fiber) noexcept;
 
+  // As release, but the coroutine will go on, on another machine stack of the same native thread. Raises: nothing.
+  void park(Fiber* fiber) noexcept;
+
   // Unmaps what no fiber uses: for an emergency. Raises: nothing.
   void release_unused() noexcept { pool_.release_unused(); }
 
@@ -56,6 +60,8 @@ class Fibers final : RootVisitor {
  private:
   void mark_roots(Heap&) override { tidy_due_ = true; }  // a cycle began or ends
   FiberStack take_stack();
+  void give_up_stack(Fiber* fiber) noexcept;
+  void note_use(NativeThread& owner) noexcept;
   void tidy() noexcept;
 
   Heap& heap_;
@@ -71,5 +77,8 @@ SwitchRecord switch_coroutines(Coroutine* from, Coroutine* to) noexcept;
 
 // SharedState::drop_fiber.
 void drop_fiber(ThreadState& thread, Coroutine* co) noexcept;
+
+// SharedState::park_fiber.
+void park_fiber(ThreadState& thread, Coroutine* co) noexcept;
 
 }  // namespace baton::sched

@@ -97,6 +97,7 @@ ThreadGroup::ThreadGroup(SharedState& shared, std::string_view name) : shared_(s
   shared.start_fiber = start_fiber;
   shared.switch_to = switch_coroutines;
   shared.drop_fiber = drop_fiber;
+  shared.park_fiber = park_fiber;
   shared.dump_tasks = dump_all_tasks;
   shared.run_root_now = [](ThreadState& thread) { scheduler_of(thread).run_root_now(thread); };
   main_ = new NativeThread(shared, name, false);
@@ -426,7 +427,12 @@ struct Suspended {
 
 void note_suspended(void* context, Coroutine* co) {
   auto& suspended = *static_cast<Suspended*>(context);
-  if (co->fiber == nullptr || co->status != CoroutineStatus::kSuspended || co->thread != suspended.thread) return;
+  if (co->status != CoroutineStatus::kSuspended || co->thread != suspended.thread) return;
+  if (co->fiber == nullptr) {  // parked
+    co->status = CoroutineStatus::kDead;
+    co->thread = nullptr;
+    return;
+  }
   Fiber* fiber = static_cast<Fiber*>(co->fiber);
   fiber->next = suspended.list;
   suspended.list = fiber;
@@ -449,7 +455,8 @@ void withdraw_abandoned(SharedState& shared, const ThreadState* thread) noexcept
 
 void ThreadGroup::unwind_coroutines(ThreadState& thread) noexcept {
   scheduler_of(thread).stop_tasks(thread);
-  if (native_thread_of(thread).fiber_count() <= 1) return;  // the root's own
+  const NativeThread& native = native_thread_of(thread);
+  if (native.fiber_count() <= 1 && !native.has_parked()) return;  // the root's own
   withdraw_abandoned(shared_, &thread);
   Suspended suspended{&thread};
   shared_.heap.visit_coroutines(note_suspended, &suspended);

@@ -87,19 +87,11 @@ struct Coroutine : TracedObject {  // `count`: unused
   // A later lua.h layer hands out &public_state as its lua_State*: host_extra are the 8 bytes before it.
   void* host_extra;
   ThreadState* thread;  // the native thread it belongs to; null until first resumed
+  // What a resume or a yield touches stands together, in as few cache lines as there can be.
   CallFrame* frame;
-  Value* stack;
-  Value* stack_limit;  // end of the slots that may be used without growing
   Value* top;
-  CallFrame* frames;
-  CallFrame* frames_limit;  // one past the last usable frame
-  Upvalue* open_upvalues;
-  Coroutine* resumer;       // who resumed it, while it runs
-  void* fiber;              // sched's machine stack; null: never started or finished
-  char* machine_stack_limit;  // lowest address its natives may reach; null: not started
-  std::uint32_t* to_be_closed;
-  std::uint32_t to_be_closed_count;
-  std::uint32_t to_be_closed_capacity;
+  Value* stack_limit;   // end of the slots that may be used without growing
+  void* fiber;          // sched's machine stack; null: never started, finished, or suspended and needing none
   CoroutineStatus status;
   bool is_root;             // body of a native thread or of a task: yield is refused there
   bool ran_since_mark;      // set by coroutine::note_run, cleared when the collector has scanned it
@@ -110,6 +102,15 @@ struct Coroutine : TracedObject {  // `count`: unused
   std::int32_t nesting;     // C levels in use on the chain of resumes that led here
   std::int32_t nesting_base;    // the part of `nesting` that belongs to the resumers
   std::int32_t transfer_count;  // values on top that travel with the next switch
+  Coroutine* resumer;       // who resumed it, while it runs
+  CallFrame* frames_limit;  // one past the last usable frame
+  Value* stack;
+  CallFrame* frames;
+  Upvalue* open_upvalues;
+  char* machine_stack_limit;  // lowest address its natives may reach; null: not started
+  std::uint32_t* to_be_closed;
+  std::uint32_t to_be_closed_count;
+  std::uint32_t to_be_closed_capacity;
   std::int32_t closings;        // __close methods that are running
   std::int32_t hook_count;      // instructions between count events
   std::int32_t hook_countdown;
@@ -166,6 +167,18 @@ inline bool has_native_frames(const Coroutine* co) noexcept {
     if ((frame->flags & (kFrameNative | kFrameIntrinsic)) == kFrameNative) return true;
   }
   return false;
+}
+
+// Whether nothing of a coroutine that is suspended in a yield of its own lies on its machine stack but frames that can be made
+// anew: it is deeper in no native and in no second vm::run. Looks at few frames and gives up on deep ones. Raises: nothing.
+inline bool needs_no_machine_stack(const Coroutine* co) noexcept {
+  constexpr std::ptrdiff_t kFramesLookedAt = 16;
+  if (co->frame->flags != (kFrameNative | kFrameIntrinsic) || co->frame - co->frames > kFramesLookedAt || co->hook_mask != 0) return false;
+  for (const CallFrame* frame = co->frame; frame > co->frames; --frame) {
+    if ((frame->flags & (kFrameNative | kFrameIntrinsic)) == kFrameNative) return false;
+    if ((frame->flags & kFrameEntry) != 0 && frame != co->frames + 1) return false;
+  }
+  return true;
 }
 
 // Remembers `slot` as to-be-closed. Raises: kMemory.

@@ -126,6 +126,19 @@ BATON_NOINLINE Next run_call(ThreadState& thread, Value* function, int arguments
   return Next::kError;
 }
 
+// The same from the return of the running native with `count` results from `first` on.
+BATON_NOINLINE Next run_return(ThreadState& thread, Value* first, int count, Thrown* thrown) {
+  try {
+    const Next next = finish_return(thread, first, count);
+    return next == Next::kContinue ? execute(thread) : next;
+  } catch (const ScriptError& error) {
+    thrown->emplace(error);
+  } catch (const std::bad_alloc&) {
+    thrown->emplace(ErrorId::kMemory);
+  }
+  return Next::kError;
+}
+
 // Behind a stretch that failed: unwinds to a pcall of this activation and goes on there.
 BATON_NOINLINE Next run_on(ThreadState& thread, std::ptrdiff_t entry, std::int32_t nesting, Thrown& thrown) {
   Coroutine* co = thread.current;
@@ -171,6 +184,12 @@ BATON_ALWAYS_INLINE Next run_inline(ThreadState& thread, Value* function, int ar
 }  // namespace
 
 Next run(ThreadState& thread, Value* function, int arguments, int wanted) { return run_inline(thread, function, arguments, wanted); }
+
+Next continue_run(ThreadState& thread, int values) {
+  Thrown thrown;
+  const Next next = run_return(thread, thread.current->top - values, values, &thrown);
+  return next == Next::kExit ? next : run_on(thread, 1, 0, thrown);
+}
 
 int call(ThreadState& thread, int arguments, int wanted) {
   Coroutine* co = thread.current;

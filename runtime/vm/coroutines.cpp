@@ -12,6 +12,12 @@
 // pending, a fresh fiber runs their __close in order (`closing` set; they cannot yield). A coroutine
 // found dead by the collector gets the same unwind, by its own thread, but closes nothing.
 //
+// Parking. A machine stack costs a page or two, most of it the fault of touching it for the first time. While there are few it
+// is kept for the coroutine's life. Beyond that a coroutine that yields from script called by nothing but script gives it up:
+// on it lie only the frames of coroutine_main, vm::run and the interpreter, which hold nothing that the call frames do not say.
+// Its next resume starts a fiber as the first one did; coroutine_main then finds call frames, completes the yield as a return
+// of its native and lets the interpreter go on (continue_run). So a hundred thousand suspended coroutines share a few hot stacks.
+//
 // A script's own resume or yield is executed by the interpreter (coroutines.h); everybody else's here.
 //
 // C levels: `nesting` counts them along the whole chain of resumes; nesting_base is the resumers'
@@ -54,9 +60,15 @@ ResumeResult refuse(ThreadState& thread, int arguments, int* count, std::string_
   return ResumeResult::kRefused;
 }
 
+// A fresh machine stack for `co` if it has none. Raises: kMemory.
+void ensure_fiber(ThreadState& thread, Coroutine* co) {
+  if (co->fiber == nullptr) thread.shared.start_fiber(thread, co);
+}
+
 // Switches to `co`, on a fresh machine stack if it has none, and comes back when it yields or ends. Raises: kMemory.
 void run_coroutine(ThreadState& thread, Coroutine* co) {
-  if (co->fiber == nullptr) thread.shared.start_fiber(thread, co);
+  ensure_fiber(thread, co);
+  coroutine::note_run(thread.heap(), co);
   switch_into(thread, thread.current, co);
 }
 
@@ -90,6 +102,7 @@ ResumeResult resume(ThreadState& thread, Coroutine* co, int arguments, int* coun
   }
   coroutine::note_run(thread.heap(), co);
   coroutine::check_stack(thread.heap(), co, static_cast<std::uint32_t>(arguments) + 1);
+  ensure_fiber(thread, co);  // what fails fails before values have moved
   move_values(from, co, arguments);
   co->transfer_count = arguments;
   run_coroutine(thread, co);
@@ -139,6 +152,10 @@ bool is_plain_yield(const CallFrame* frame) noexcept {
 
 void unwind_yield() { throw ForcedUnwind{}; }
 
+void park(ThreadState& thread, Coroutine* co) noexcept {
+  if (coroutine::needs_no_machine_stack(co)) thread.shared.park_fiber(thread, co);
+}
+
 int yield(ThreadState& thread, int values) {
   Coroutine* co = thread.current;
   if (co->is_root) raise_text(thread, "attempt to yield from outside a coroutine");
@@ -154,10 +171,16 @@ int yield(ThreadState& thread, int values) {
 
 namespace {
 
-// Runs the coroutine's function; its results or its error are left as resume expects them.
-void run_body(ThreadState& thread, Coroutine* co) {
+// Runs the coroutine's function, or what is left of it if it was parked.
+Next run_function(ThreadState& thread, Coroutine* co) {
+  if (co->frame != co->frames) return continue_run(thread, co->transfer_count);
   const int arguments = static_cast<int>(co->top - co->stack) - 2;
-  if (run(thread, co->stack + 1, arguments, kMultipleResults) == Next::kExit) {
+  return run(thread, co->stack + 1, arguments, kMultipleResults);
+}
+
+// Runs the coroutine; its results or its error are left as resume expects them.
+void run_body(ThreadState& thread, Coroutine* co) {
+  if (run_function(thread, co) == Next::kExit) {
     co->transfer_count = static_cast<int>(co->top - (co->stack + 1));
     return;
   }
@@ -239,6 +262,7 @@ Status close_coroutine(ThreadState& thread, Coroutine* co) {
   co->status = CoroutineStatus::kDead;
   co->frame = co->frames;
   co->top = co->stack + 1;
+  if (co->fiber == nullptr) co->thread = nullptr;
   if (co->transfer_count >= 0) return Status::kOk;
   thread.pending = co->error;
   co->error.set_nil();

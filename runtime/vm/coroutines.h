@@ -28,7 +28,10 @@ BATON_ALWAYS_INLINE void switch_machine_stack(ThreadState& thread, Coroutine* fr
   *record.place = record.machine;
 }
 
-// Switches from the running coroutine to `co`, which has a machine stack and whose values are in place, and comes back when
+// `co` was suspended just now: gives its machine stack back if it can be continued on another one. Raises: nothing.
+void park(ThreadState& thread, Coroutine* co) noexcept;
+
+// Switches from the running coroutine to `co`, for which note_run was called and which has a machine stack, and comes back when
 // `co` yields or ends. Raises: nothing.
 BATON_ALWAYS_INLINE void switch_into(ThreadState& thread, Coroutine* from, Coroutine* co) noexcept {
   co->thread = &thread;
@@ -38,10 +41,12 @@ BATON_ALWAYS_INLINE void switch_into(ThreadState& thread, Coroutine* from, Corou
   set_own_nesting(co, own);
   from->status = CoroutineStatus::kNormal;
   const int handlers = std::exchange(thread.handler_depth, 0);  // a message handler in `co` may yield, and never go on
-  note_running(thread, co);
+  thread.current = co;
+  co->status = CoroutineStatus::kRunning;
   if (BATON_UNLIKELY((from->hook_mask | co->hook_mask) != 0)) update_dispatch(thread);
   switch_machine_stack(thread, from, co);
   if (co->status == CoroutineStatus::kDead) thread.shared.drop_fiber(thread, co);
+  else if (BATON_UNLIKELY(thread.shared.parks_coroutines)) park(thread, co);
   thread.handler_depth = handlers;
   co->resumer = nullptr;
   note_running(thread, from);

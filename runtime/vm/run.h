@@ -10,6 +10,10 @@ namespace baton::vm {
 // were at the error, for tracebacks and handlers). Raises: ForcedUnwind only.
 Next run(ThreadState& thread, Value* function, int arguments, int wanted);
 
+// As `run` for the function of a coroutine that was parked in a yield (coroutines.cpp): the last `values` values of its stack
+// are what the yield returns. Returns, Raises: as run.
+Next continue_run(ThreadState& thread, int values);
+
 // Calls the message handler of an xpcall with thread.pending, frames still as at the error; its
 // result replaces thread.pending. Raises: ForcedUnwind only.
 void call_handler(ThreadState& thread, const Value& handler);

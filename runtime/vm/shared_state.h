@@ -60,6 +60,10 @@ struct SharedState final : RootVisitor {
   SwitchRecord (*switch_to)(Coroutine* from, Coroutine* to) = nullptr;
   // Gives back the machine stack of a coroutine that has ended, or is suspended without machine frames of natives.
   void (*drop_fiber)(ThreadState& thread, Coroutine* co) = nullptr;
+  // As drop_fiber for a coroutine that needs none while it is suspended (coroutine::needs_no_machine_stack) and continues on
+  // another, on the same native thread. Only while `parks_coroutines`, which sched sets when many machine stacks are in use.
+  void (*park_fiber)(ThreadState& thread, Coroutine* co) = nullptr;
+  bool parks_coroutines = false;
 
   // A task met an interrupt that concerns the root: lets the root run now, if it can. Set by sched.
   void (*run_root_now)(ThreadState& thread) = nullptr;
