@@ -14,6 +14,10 @@
 //  7. The current white becomes the other one. Everything still of the old white is dead.
 // Strings are values, not objects, to weak tables: one that is met there is marked.
 //
+// What 4 and 6 may have to remove is noted by 2 and 3, which look at every entry anyway: the places of white values and the
+// nodes of white keys. Nothing changes a table in between, so the places stay right, and the removal looks at these alone
+// instead of passing over all weak tables twice more. Without memory for the notes it does pass over them.
+//
 // Ephemerons in linear time. Repeating passes over all tables until nothing changes is quadratic for
 // a chain of entries in the wrong order. Instead each entry whose key and value are both white is
 // noted once in `pending` under its key, and the key gets kMarkAwaited. `mark` sees that bit when the
@@ -48,17 +52,15 @@ void Heap::Internals::atomic() noexcept {
     push_gray(object, gray);
   }
   converge_ephemerons();
-  clear_values(weak_values, nullptr);
-  clear_values(all_weak, nullptr);
-  const TracedObject* const cleared_weak = weak_values;
-  const TracedObject* const cleared_all = all_weak;
+  clear_noted_values();
   const bool has_finalizers = separate_finalizers();
   const bool has_unwinding = separate_abandoned();
   converge_ephemerons();
-  clear_keys(ephemerons);
-  clear_keys(all_weak);
-  clear_values(weak_values, cleared_weak);
-  clear_values(all_weak, cleared_all);
+  clear_noted_keys();
+  clear_noted_values();
+  white_values.release();
+  white_keys.release();
+  notes_failed = false;
   pending.entries.release();
   pending.resolved.release();
   std::free(pending.heads);
@@ -87,6 +89,7 @@ std::size_t Heap::Internals::traverse_ephemeron_atomically(Table* t) noexcept {
     prefetch_entry(node + kEntriesAhead, end);
     const Value key = Value::of(reinterpret_cast<Object*>(node->key_bits), node->key_tag);
     const bool key_is_white = is_white_after_strings(key);
+    if (key_is_white) note_white_key(node);
     has_white |= key_is_white;
     const Value& value = node->value();
     if (!value.is_heap() || !value.object->is_white()) continue;
@@ -179,32 +182,54 @@ bool Heap::Internals::repeat_ephemeron_pass() noexcept {
 // ---------------------------------------------------------------------------------------------------------------------
 // Removal from weak tables
 
-void Heap::Internals::clear_values(TracedObject* list, const TracedObject* end) noexcept {
-  for (; list != end; list = list->gray_next) {
+void Heap::Internals::clear_value(Value* place, Node* node) noexcept {
+  if (is_white_after_strings(*place)) place->set_nil();
+  if (node != nullptr && node->value().is_nil()) bury_key(node);
+}
+
+void Heap::Internals::clear_key(Node* node) noexcept {
+  const Value key = Value::of(reinterpret_cast<Object*>(node->key_bits), node->key_tag);
+  if (!node->value().is_nil() && is_white_after_strings(key)) node->value().set_nil();
+  if (node->value().is_nil()) bury_key(node);
+}
+
+void Heap::Internals::clear_all_values(TracedObject* list) noexcept {
+  for (; list != nullptr; list = list->gray_next) {
     Table* t = static_cast<Table*>(list);
-    for (std::uint32_t i = 0; i < t->array_size; ++i) {
-      if (is_white_after_strings(t->array[i])) t->array[i].set_nil();
-    }
-    Node* const node_end = t->nodes + node_count(t);
-    for (Node* node = t->nodes; node < node_end; ++node) {
-      prefetch_entry(node + kEntriesAhead, node_end);
-      if (is_white_after_strings(node->value())) node->value().set_nil();
-      if (node->value().is_nil()) bury_key(node);
-    }
+    for (std::uint32_t i = 0; i < t->array_size; ++i) clear_value(&t->array[i], nullptr);
+    for (std::size_t i = 0; i < node_count(t); ++i) clear_value(&t->nodes[i].value(), &t->nodes[i]);
   }
 }
 
-void Heap::Internals::clear_keys(TracedObject* list) noexcept {
+void Heap::Internals::clear_all_keys(TracedObject* list) noexcept {
   for (; list != nullptr; list = list->gray_next) {
     Table* t = static_cast<Table*>(list);
-    Node* const end = t->nodes + node_count(t);
-    for (Node* node = t->nodes; node < end; ++node) {
-      prefetch_entry(node + kEntriesAhead, end);
-      if (!node->value().is_nil() && (static_cast<std::uint8_t>(node->key_tag) & kTagHeapBit) != 0) {
-        if (is_white_after_strings(Value::of(reinterpret_cast<Object*>(node->key_bits), node->key_tag))) node->value().set_nil();
-      }
-      if (node->value().is_nil()) bury_key(node);
-    }
+    for (std::size_t i = 0; i < node_count(t); ++i) clear_key(&t->nodes[i]);
+  }
+}
+
+void Heap::Internals::clear_noted_values() noexcept {
+  if (BATON_UNLIKELY(notes_failed)) {
+    clear_all_values(weak_values);
+    clear_all_values(all_weak);
+    return;
+  }
+  for (std::size_t i = 0; i < white_values.size; ++i) {
+    if (i + kEntriesAhead < white_values.size) __builtin_prefetch(white_values.items[i + kEntriesAhead].place->object);
+    clear_value(white_values.items[i].place, white_values.items[i].node);
+  }
+  white_values.size = 0;  // more may be noted when what finalizers need has been marked
+}
+
+void Heap::Internals::clear_noted_keys() noexcept {
+  if (BATON_UNLIKELY(notes_failed)) {
+    clear_all_keys(ephemerons);
+    clear_all_keys(all_weak);
+    return;
+  }
+  for (std::size_t i = 0; i < white_keys.size; ++i) {
+    if (i + kEntriesAhead < white_keys.size) __builtin_prefetch(reinterpret_cast<void*>(white_keys.items[i + kEntriesAhead]->key_bits));
+    clear_key(white_keys.items[i]);
   }
 }
 

@@ -105,6 +105,12 @@ struct PendingTable {
   ~PendingTable() { std::free(heads); }
 };
 
+// A value in a weak table that was white when the table was traversed (atomic phase only).
+struct WhiteValue {
+  Value* place;
+  Node* node;  // null: in the array part
+};
+
 enum class CyclePhase : std::uint8_t {
   kPause,           // everything is white
   kMark,
@@ -246,8 +252,20 @@ struct Heap::Internals {
   bool repeat_ephemeron_pass() noexcept;
   // Whether `v` is an object not reached so far. Strings are values to weak tables: one is marked here.
   bool is_white_after_strings(const Value& v) noexcept;
-  void clear_values(TracedObject* list, const TracedObject* end) noexcept;
-  void clear_keys(TracedObject* list) noexcept;
+  // Remembers what may have to be removed from a weak table: a value that is white so far (`node`: where it is not in an array
+  // part), or a key.
+  void note_white_value(Value* place, Node* node) noexcept {
+    if (!white_values.push({place, node})) notes_failed = true;
+  }
+  void note_white_key(Node* node) noexcept {
+    if (!white_keys.push(node)) notes_failed = true;
+  }
+  void clear_value(Value* place, Node* node) noexcept;
+  void clear_key(Node* node) noexcept;
+  void clear_all_values(TracedObject* list) noexcept;
+  void clear_all_keys(TracedObject* list) noexcept;
+  void clear_noted_values() noexcept;
+  void clear_noted_keys() noexcept;
   bool separate_finalizers() noexcept;
   bool separate_abandoned() noexcept;
 
@@ -329,6 +347,9 @@ struct Heap::Internals {
   const Table* mode_metatable = nullptr;  // memo of weak_mode, within one slice of work
   std::uint32_t mode_memo = 0;
   PendingTable pending;
+  PlainList<WhiteValue> white_values;
+  PlainList<Node*> white_keys;
+  bool notes_failed = false;           // out of memory: the weak tables are passed over instead
   static constexpr std::uint32_t kRingSize = 16;
   Object* ring[kRingSize] = {};        // visits put off, oldest at ring_position
   std::uint32_t ring_position = 0;

@@ -291,7 +291,10 @@ std::size_t Heap::Internals::traverse_weak(Table* t) noexcept {
   bool has_white = false;
   for (std::uint32_t i = 0; i < t->array_size; ++i) {
     if (!is_weak_valued) visit(t->array[i]);
-    else has_white |= is_white_after_strings(t->array[i]);
+    else if (is_white_after_strings(t->array[i])) {
+      has_white = true;
+      if (in_atomic) note_white_value(&t->array[i], nullptr);
+    }
   }
   Node* const end = t->nodes + node_count(t);
   for (Node* node = t->nodes; node < end; ++node) {
@@ -304,7 +307,11 @@ std::size_t Heap::Internals::traverse_weak(Table* t) noexcept {
     if (!weak_keys) visit(key);
     const bool key_is_white = weak_keys && is_white_after_strings(key);
     if (!is_weak_valued && !key_is_white) visit(node->value());
-    has_white |= key_is_white || (is_weak_valued && is_white_after_strings(node->value()));
+    const bool value_is_white = is_weak_valued && is_white_after_strings(node->value());
+    has_white |= key_is_white || value_is_white;
+    if (!in_atomic) continue;
+    if (value_is_white) note_white_value(&node->value(), node);
+    if (key_is_white) note_white_key(node);
   }
   // All it holds is marked: it stays black, as if it held it strongly, and barriers watch over it.
   if (!has_white) return units;

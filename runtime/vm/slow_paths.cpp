@@ -285,10 +285,9 @@ void set_list(ThreadState& thread, int a, int count, std::uint32_t start) {
   Table* t = ra->table();
   Heap& heap = thread.heap();
   if (start + count > t->array_size) table::resize(heap, t, start + count, t->node_mask() == 0 ? 0 : t->node_mask() + 1);
-  for (int i = 1; i <= count; ++i) {
-    t->array[start + i - 1] = ra[i];
-    heap.barrier_back(t, ra[i]);
-  }
+  Value* const to = t->array + start;
+  for (int i = 0; i < count; ++i) to[i] = ra[i + 1];
+  for (int i = 0; i < count && BATON_UNLIKELY(t->is_black()); ++i) heap.barrier_back(t, to[i]);
   t->length_hint = start + static_cast<std::uint32_t>(count);  // so that #{nil, 2} is 2, as scripts have come to expect
 }
 
