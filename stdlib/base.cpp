@@ -247,6 +247,39 @@ int base_ipairs(NativeCall& call) {
   return 3;
 }
 
+// --- brief forms ---------------------------------------------------------------------------------------------------------
+
+int brief_tostring(SharedState& shared, Value* function, int arguments) {
+  if (arguments < 1) return kNotBrief;
+  const Value& v = function[1];
+  if (v.is_number() && shared.type_metatables[static_cast<int>(BaseType::kNumber)] == nullptr) {
+    *function = Value::of(vm::number_to_string(shared.heap, v));
+    return 1;
+  }
+  if (!v.is_string()) return kNotBrief;
+  *function = v;
+  return 1;
+}
+
+int brief_tonumber(SharedState&, Value* function, int arguments) {
+  if (arguments != 1) return kNotBrief;
+  const Value& v = function[1];
+  Value result;
+  if (v.is_number()) result = v;
+  else if (!v.is_string()) return kNotBrief;
+  else if (!vm::to_number(v, result)) result.set_nil();
+  *function = result;
+  return 1;
+}
+
+int brief_rawset(SharedState& shared, Value* function, int arguments) {
+  if (arguments < 3 || !function[1].is_table() || !(function[2].is_integer() || function[2].is_string())) return kNotBrief;
+  if ((function[1].table()->mode & kTableFrozen) != 0) return kNotBrief;
+  table::set(shared.heap, function[1].table(), function[2], function[3]);
+  *function = function[1];
+  return 1;
+}
+
 // --- the collector -------------------------------------------------------------------------------------------------------
 
 Value mode_name(NativeCall& call, CollectorMode mode) {
@@ -337,7 +370,8 @@ const NativeInfo kFunctions[] = {
     {"rawget", "rawget(table, index)", "The value of table[index], without metamethods.", base_rawget, Intrinsic::kRawGet},
     {"rawlen", "rawlen(v)", "The length of a table or string, without metamethods.", base_rawlen,
      Intrinsic::kRawLen},
-    {"rawset", "rawset(table, index, value)", "Sets table[index] without metamethods; returns the table.", base_rawset},
+    {"rawset", "rawset(table, index, value)", "Sets table[index] without metamethods; returns the table.", base_rawset,
+     Intrinsic::kBrief, brief_rawset},
     {"select", "select(n, ...)",
      "Returns the arguments from the n-th on; a negative n counts from the end; \"#\" gives their number.", base_select,
      Intrinsic::kSelect},
@@ -345,8 +379,10 @@ const NativeInfo kFunctions[] = {
      "Sets or (nil) removes the table's metatable; returns the table. Raises if the old one has a __metatable field.",
      base_setmetatable, intrinsic_of(LibraryIntrinsic::kSetMetatable)},
     {"tonumber", "tonumber(e [, base])",
-     "Converts to a number; with a base (2 to 36), a string to an integer. nil if that is impossible.", base_tonumber},
-    {"tostring", "tostring(v)", "Text for any value: __tostring decides, then __name.", base_tostring},
+     "Converts to a number; with a base (2 to 36), a string to an integer. nil if that is impossible.", base_tonumber, Intrinsic::kBrief,
+     brief_tonumber},
+    {"tostring", "tostring(v)", "Text for any value: __tostring decides, then __name.", base_tostring, Intrinsic::kBrief,
+     brief_tostring},
     {"type", "type(v)", "The name of the value's type.", base_type_of, Intrinsic::kType},
     {"warn", "warn(message, ...)",
      "Emits a warning made of the strings. \"@on\" and \"@off\" alone switch warnings on and off.", base_warn},

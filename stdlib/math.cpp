@@ -155,6 +155,30 @@ int math_ult(NativeCall& call) {
   return call.result(Value::boolean(a < b));
 }
 
+// --- brief forms -----------------------------------------------------------------------------------------------------
+
+int brief_ceil(SharedState&, Value* function, int arguments) {
+  if (arguments < 1 || !function[1].is_number()) return kNotBrief;
+  *function = function[1].is_integer() ? function[1] : integral(std::ceil(function[1].number));
+  return 1;
+}
+
+template <double (*compute)(double)>
+int brief_float(SharedState&, Value* function, int arguments) {
+  if (arguments != 1 || !function[1].is_number()) return kNotBrief;
+  *function = Value::from(compute(function[1].is_float() ? function[1].number : static_cast<double>(function[1].integer)));
+  return 1;
+}
+
+int brief_tointeger(SharedState&, Value* function, int arguments) {
+  if (arguments < 1 || !function[1].is_number()) return kNotBrief;
+  std::int64_t integer;
+  if (function[1].is_integer()) *function = function[1];
+  else if (number::to_integer(function[1].number, integer)) function->set_integer(integer);
+  else function->set_nil();
+  return 1;
+}
+
 // --- the generator ---------------------------------------------------------------------------------------------------
 
 struct Generator {
@@ -221,6 +245,22 @@ int math_random(NativeCall& call) {
   return call.result(Value::from(static_cast<std::int64_t>(generator.cut(drawn, size) + static_cast<std::uint64_t>(low))));
 }
 
+int brief_random(SharedState&, Value* function, int arguments) {
+  Generator& generator = *static_cast<Generator*>(function->native()->upvalues()[0].userdata()->block());
+  if (arguments == 0) {
+    *function = Value::from(static_cast<double>(generator.next() >> 11) * 0x1p-53);
+    return 1;
+  }
+  if (arguments > 2 || !function[1].is_integer() || !function[arguments].is_integer()) return kNotBrief;
+  const std::int64_t low = arguments == 1 ? 1 : function[1].integer;
+  const std::int64_t high = function[arguments].integer;
+  if (low > high) return kNotBrief;  // also random(0)
+  const std::uint64_t size = static_cast<std::uint64_t>(high) - static_cast<std::uint64_t>(low);
+  const std::uint64_t drawn = generator.next();
+  function->set_integer(static_cast<std::int64_t>(generator.cut(drawn, size) + static_cast<std::uint64_t>(low)));
+  return 1;
+}
+
 int math_randomseed(NativeCall& call) {
   Generator& generator = generator_of(call);
   std::uint64_t x, y;
@@ -242,7 +282,8 @@ const NativeInfo kFunctions[] = {
      "The maximum of x and -x. An integer gives an integer; the smallest integer wraps around to itself.", math_abs,
      intrinsic_of(LibraryIntrinsic::kMathAbs)},
     {"ceil", "math.ceil(x: number) -> number",
-     "The smallest integral value that is not less than x: an integer if it fits one, else a float.", math_ceil},
+     "The smallest integral value that is not less than x: an integer if it fits one, else a float.", math_ceil,
+     Intrinsic::kBrief, brief_ceil},
     {"floor", "math.floor(x: number) -> number",
      "The largest integral value that is not greater than x: an integer if it fits one, else a float.", math_floor,
      Intrinsic::kMathFloor},
@@ -255,11 +296,14 @@ const NativeInfo kFunctions[] = {
      math_modf},
     {"sqrt", "math.sqrt(x: number) -> float", "The square root of x, a float; NaN for a negative number.", math_sqrt,
      Intrinsic::kMathSqrt},
-    {"exp", "math.exp(x: number) -> float", "e to the power of x.", math_exp},
+    {"exp", "math.exp(x: number) -> float", "e to the power of x.", math_exp, Intrinsic::kBrief, brief_float<std::exp>},
     {"log", "math.log(x: number, base?: number) -> float",
-     "The logarithm of x in the given base; the default is e. Bases 2 and 10 are exact for powers of the base.", math_log},
-    {"sin", "math.sin(x: number) -> float", "The sine of x, an angle in radians.", math_sin},
-    {"cos", "math.cos(x: number) -> float", "The cosine of x, an angle in radians.", math_cos},
+     "The logarithm of x in the given base; the default is e. Bases 2 and 10 are exact for powers of the base.", math_log,
+     Intrinsic::kBrief, brief_float<std::log>},
+    {"sin", "math.sin(x: number) -> float", "The sine of x, an angle in radians.", math_sin, Intrinsic::kBrief,
+     brief_float<std::sin>},
+    {"cos", "math.cos(x: number) -> float", "The cosine of x, an angle in radians.", math_cos, Intrinsic::kBrief,
+     brief_float<std::cos>},
     {"tan", "math.tan(x: number) -> float", "The tangent of x, an angle in radians.", math_tan},
     {"asin", "math.asin(x: number) -> float", "The angle in radians whose sine is x; NaN outside -1..1.", math_asin},
     {"acos", "math.acos(x: number) -> float", "The angle in radians whose cosine is x; NaN outside -1..1.", math_acos},
@@ -277,7 +321,7 @@ const NativeInfo kFunctions[] = {
      math_min, intrinsic_of(LibraryIntrinsic::kMathMin)},
     {"tointeger", "math.tointeger(x: any) -> integer?",
      "x as an integer if it is an integer, a float with an integral value that fits, or a string of one of those; else nil.",
-     math_tointeger},
+     math_tointeger, Intrinsic::kBrief, brief_tointeger},
     {"type", "math.type(x: any) -> string?", "\"integer\" or \"float\" for a number, nil for any other value.", math_type},
     {"ult", "math.ult(m: integer, n: integer) -> boolean", "Whether m < n when both are read as unsigned integers.", math_ult},
     {nullptr, nullptr, nullptr, nullptr},
@@ -287,7 +331,7 @@ const NativeInfo kRandom = {
     "random", "math.random(m?: integer, n?: integer) -> number",
     "A pseudo-random number: without arguments a float in [0, 1); with m and n an integer in m..n; with n only an "
     "integer in 1..n; math.random(0) an integer of 64 random bits. An empty interval is an error. Not for secrets.",
-    math_random};
+    math_random, Intrinsic::kBrief, brief_random};
 
 const NativeInfo kRandomSeed = {
     "randomseed", "math.randomseed(x?: integer, y?: integer) -> integer, integer",

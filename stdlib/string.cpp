@@ -83,6 +83,16 @@ int string_lower(NativeCall& call) {
   });
 }
 
+template <unsigned char kFirst>
+int brief_case(SharedState& shared, Value* function, int arguments) {
+  if (arguments < 1 || !function[1].is_string() || function[1].string()->length > kShortStringMax) return kNotBrief;
+  const String* s = function[1].string();
+  char buffer[kShortStringMax];
+  change_case<kFirst>(buffer, s->data(), s->length);
+  *function = Value::of(string::make(shared.heap, {buffer, s->length}));
+  return 1;
+}
+
 int string_upper(NativeCall& call) {
   return map_bytes(call, [](char* to, const String& s, std::size_t start, std::size_t bytes) {
     change_case<'a'>(to, s.data() + start, bytes);
@@ -177,8 +187,10 @@ int string_dump(NativeCall& call) {
 const NativeInfo kFunctions[] = {
     {"len", "string.len(s: string) -> integer", "The number of bytes of s; embedded zeros count.", string_len,
      intrinsic_of(LibraryIntrinsic::kStringLen)},
-    {"lower", "string.lower(s: string) -> string", "A copy of s with the letters A-Z in lower case.", string_lower},
-    {"upper", "string.upper(s: string) -> string", "A copy of s with the letters a-z in upper case.", string_upper},
+    {"lower", "string.lower(s: string) -> string", "A copy of s with the letters A-Z in lower case.", string_lower,
+     Intrinsic::kBrief, brief_case<'A'>},
+    {"upper", "string.upper(s: string) -> string", "A copy of s with the letters a-z in upper case.", string_upper,
+     Intrinsic::kBrief, brief_case<'a'>},
     {"reverse", "string.reverse(s: string) -> string", "The bytes of s in reverse order.", string_reverse},
     {"rep", "string.rep(s: string, n: integer, separator?: string) -> string",
      "n copies of s with the separator between them; empty if n is not positive. A result beyond the limits is an error.",

@@ -126,6 +126,23 @@ int table_remove(NativeCall& call) {
   return 1;
 }
 
+// --- a brief form ----------------------------------------------------------------------------------------------------
+
+int brief_unpack(SharedState&, Value* function, int arguments) {
+  if (arguments < 1 || arguments > 3 || !is_plain(function[1])) return kNotBrief;
+  for (int i = 2; i <= arguments; ++i) {
+    if (!function[i].is_integer()) return kNotBrief;
+  }
+  Table* t = function[1].table();
+  const std::uint64_t first = arguments >= 2 ? static_cast<std::uint64_t>(function[2].integer) : 1;
+  const std::uint64_t last = arguments == 3 ? static_cast<std::uint64_t>(function[3].integer) : table::length(t);
+  if (first - 1 >= last || last > t->array_size || last - first >= kMostBriefResults) return kNotBrief;
+  const Value* from = t->array + first - 1;
+  const int count = static_cast<int>(last - first + 1);
+  for (int i = 0; i < count; ++i) function[i] = from[i];
+  return count;
+}
+
 // --- move ------------------------------------------------------------------------------------------------------------
 
 // Copies within array parts if both ranges lie there; makes room in an empty list first.
@@ -292,7 +309,8 @@ const NativeInfo kFunctions[] = {
     {"pack", "table.pack(...: any) -> table", "A new table with the arguments as 1, 2, ... and their number as field n.",
      table_pack},
     {"unpack", "table.unpack(list: table, i?: integer, j?: integer) -> any ...",
-     "The values list[i], ..., list[j]; i is 1 and j is #list by default.", table_unpack},
+     "The values list[i], ..., list[j]; i is 1 and j is #list by default.", table_unpack, Intrinsic::kBrief,
+     brief_unpack},
     {nullptr, nullptr, nullptr, nullptr},
 };
 

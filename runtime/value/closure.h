@@ -16,6 +16,7 @@
 namespace baton {
 
 struct ThreadState;
+struct SharedState;
 class NativeCall;
 
 struct Upvalue : Object {
@@ -42,6 +43,15 @@ struct Closure : TracedObject {  // `count`: number of upvalues
 // A host function. vm/native.h states the contract of `NativeFunction`.
 using NativeFunction = int (*)(NativeCall& call);
 
+// A native's brief form, which the interpreter calls without a frame: `function` is the slot of the called value, the arguments
+// stand behind it. It treats the arguments for which nothing can go wrong and nothing else must run: no metamethod, no safepoint,
+// no error but kMemory, and that before anything has changed, since the instruction may then be repeated. Returns the number of
+// results, stored from `*function` on (at most kMostBriefResults); kNotBrief: nothing has changed, and the
+// function itself must be called.
+using BriefNative = int (*)(SharedState& shared, Value* function, int arguments);
+inline constexpr int kNotBrief = -1;
+inline constexpr int kMostBriefResults = 8;  // they fit without a check: kStackMargin
+
 // Natives that the interpreter knows by identity and executes without a machine frame where nothing unusual is asked
 // (handlers/native.inc); in all other cases their function runs.
 enum class Intrinsic : std::uint8_t {
@@ -63,6 +73,7 @@ enum class Intrinsic : std::uint8_t {
   kMathFloor,
   kMathSqrt,
   kStringByte,
+  kBrief,       // has a brief form
   kFindMethod,  // an __index of objects: what stands in the table in upvalue 1 is found without a call
 };
 
@@ -73,6 +84,7 @@ struct NativeInfo {
   const char* text;       // prose, returns, errors
   NativeFunction function;
   Intrinsic intrinsic = Intrinsic::kNone;
+  BriefNative brief = nullptr;  // with kBrief
 };
 
 struct Native : TracedObject {  // `count`: number of upvalues

@@ -247,11 +247,13 @@ BATON_ALWAYS_INLINE void finish_pcall(Coroutine* co, const CallFrame* frame, con
   if (wanted == -2) co->top = result + count;
 }
 
-// Completes the results of an intrinsic that has one, which stands at `function`; `c` is operand c of the call.
-BATON_ALWAYS_INLINE void pad_result(Coroutine* co, Value* function, unsigned c) noexcept {
-  if (c == 0) co->top = function + 1;
-  for (unsigned i = 1; i + 1 < c; ++i) function[i].set_nil();
+// Completes the `count` results of an intrinsic, which stand at `function`; `c` is operand c of the call.
+BATON_ALWAYS_INLINE void pad_results(Coroutine* co, Value* function, int count, unsigned c) noexcept {
+  if (c == 0) co->top = function + count;
+  for (unsigned i = static_cast<unsigned>(count); i + 1 < c; ++i) function[i].set_nil();
 }
+BATON_ALWAYS_INLINE void pad_result(Coroutine* co, Value* function, unsigned c) noexcept { pad_results(co, function, 1, c); }
+
 
 // Moves `count` results down to `function`, padded or cut to what operand c asks for.
 BATON_ALWAYS_INLINE void deliver_results(Coroutine* co, Value* function, const Value* first, int count, unsigned c) noexcept {
