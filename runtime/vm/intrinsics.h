@@ -22,6 +22,18 @@ BATON_ALWAYS_INLINE bool knows_border(const Table* t) noexcept {
          (hint < t->array_size ? t->array[hint].is_nil() : t->nodes == &table::kEmptyNode);
 }
 
+// The border of a list that was appended to last or whose end is known; 0: not found here. Raises: nothing.
+BATON_ALWAYS_INLINE std::uint32_t find_border(Table* t) noexcept {
+  const std::uint32_t hint = t->length_hint;
+  if (hint < t->array_size && !t->array[hint].is_nil() && t->metatable == nullptr) {
+    const std::uint32_t border = hint + 1;
+    const bool ends = border < t->array_size ? t->array[border].is_nil() : t->nodes == &table::kEmptyNode;
+    if (BATON_LIKELY(ends)) return t->length_hint = border;
+    return 0;
+  }
+  return knows_border(t) ? hint : 0;
+}
+
 // t[#t + 1] = value, if the array part has room for it. Raises: nothing.
 BATON_ALWAYS_INLINE bool append(Table* t, const Value& value) noexcept {
   if (BATON_UNLIKELY(!knows_border(t) || t->length_hint == t->array_size || value.is_nil())) return false;

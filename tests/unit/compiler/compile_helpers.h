@@ -31,7 +31,7 @@ inline std::string repeated(const std::string& piece, int count, const std::stri
 // Returns the first instruction with an opcode, or null.
 inline const Instruction* find(const Prototype& prototype, Opcode op) {
   for (const Instruction& instruction : prototype.code) {
-    if (instruction.op == op) return &instruction;
+    if (opcode_info(instruction.op).base == op) return &instruction;
   }
   return nullptr;
 }

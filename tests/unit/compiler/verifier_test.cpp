@@ -27,6 +27,7 @@ bool refused(Opcode op, Change change) {
   Prototype* main = compile(heap, kProgram);
   Instruction& changed = instruction(main, op);
   changed = changed.decoded();
+  changed.op = op;  // it may begin a fused pair
   change(changed);
   changed = changed.encoded();
   return !compiler::verify(*main).is_valid;
