@@ -372,7 +372,7 @@ struct Codec<std::optional<T>> {
     return value ? detail::push(context, *value) : abi::Slot();
   }
   static std::optional<std::optional<T>> pull(Context& context, const abi::Slot& slot) {
-    if (slot.is_nil()) return std::optional<T>();
+    if (slot.is_nil()) return std::optional<std::optional<T>>(std::in_place);
     auto value = Codec<T>::pull(context, slot);
     if (!value) return std::nullopt;
     return std::optional<T>(*std::move(value));
