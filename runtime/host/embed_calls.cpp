@@ -190,7 +190,7 @@ void free_slots(SlotList* list) noexcept {
 
 Outcome call(State* state, const Slot& function, const Slot* arguments, int count, Slot* results, int wanted, SlotList* all,
              bool* taken, Failure** failure) noexcept {
-  const Outcome entered = enter(state, taken);
+  const Outcome entered = enter_if_needed(state, taken);
   if (BATON_UNLIKELY(entered != Outcome::kOk)) return entered;
   ScriptCall request{state, &function, arguments, count, results, wanted, all};
   return run_inside_with(state, request, failure);

@@ -146,6 +146,16 @@ inline Session& adopt_session(State* state, ThreadState& thread) {
   return find_or_adopt_session(state, thread);
 }
 
+// Takes the lock for a function of the border that does so itself (abi::enter), unless the thread holds it.
+inline Outcome enter_if_needed(State* state, bool* taken) noexcept {
+  const Session* session = last_session;
+  if (BATON_LIKELY(session != nullptr && session->state == state && session->native != nullptr && !state->freed.load(std::memory_order_relaxed) &&
+                   state->shared->gil.held_by(session->native->state().gil_slot))) {
+    return Outcome::kOk;
+  }
+  return abi::enter(state, taken);
+}
+
 // Why something failed, made of the error value; `traceback` is taken from the record that the handler left. Raises: nothing.
 Failure* make_error(State* state, ThreadState& thread, const Value& error) noexcept;
 Failure* make_failure(Outcome outcome, const char* message) noexcept;

@@ -258,7 +258,7 @@ bool set_simply(Heap& heap, Table* t, const Value* slot, const Value& value) noe
 
 Outcome get_field(State* state, const Slot& object, const char* name, std::size_t size, bool raw, Slot* result, bool* taken,
                   Failure** failure) noexcept {
-  const Outcome entered = enter(state, taken);
+  const Outcome entered = enter_if_needed(state, taken);
   if (BATON_UNLIKELY(entered != Outcome::kOk)) return entered;
   Slot key;
   const Outcome made = make_string(state, name, size, &key, failure);
@@ -276,7 +276,7 @@ Outcome get_field(State* state, const Slot& object, const char* name, std::size_
 
 Outcome set_field(State* state, const Slot& object, const char* name, std::size_t size, const Slot& value, bool raw, bool* taken,
                   Failure** failure) noexcept {
-  const Outcome entered = enter(state, taken);
+  const Outcome entered = enter_if_needed(state, taken);
   if (BATON_UNLIKELY(entered != Outcome::kOk)) return entered;
   Slot key;
   const Outcome made = make_string(state, name, size, &key, failure);

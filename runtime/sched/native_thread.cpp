@@ -133,7 +133,7 @@ Departure NativeThread::enter_kept(FiberContext& self, Arrival first) noexcept {
   for (;;) {
     thread.kept_body_(thread.kept_context_);
     thread.kept_body_ = nullptr;
-    (void)switch_to_inline(self, thread.native_fiber_.context, nullptr);
+    (void)switch_to_balanced(self, thread.native_fiber_.context, nullptr);
   }
 }
 
@@ -147,10 +147,13 @@ void NativeThread::run_on_kept_fiber(void (*body)(void* context) noexcept, void*
     root->machine_stack_limit = reinterpret_cast<char*>(kept_fiber_->stack.low_limit);
   }
   root->thread = &state_;
-  vm::update_dispatch(state_);
+  const SharedState& shared = state_.shared;
+  if (BATON_UNLIKELY(state_.dispatch == nullptr || root->hook_mask != 0 || shared.is_seeded || shared.counts_instructions())) {
+    vm::update_dispatch(state_);  // else it is as the root's last switch has left it
+  }
   kept_body_ = body;
   kept_context_ = context;
-  Arrival arrival = switch_to_inline(native_fiber_.context, kept_fiber_->context, this);
+  Arrival arrival = switch_to_balanced(native_fiber_.context, kept_fiber_->context, this);
   while (BATON_UNLIKELY(kept_body_ != nullptr)) {
     (void)scheduler_.arrive_natively(arrival);
     arrival = switch_to(native_fiber_.context, scheduler_.next_natively(state_), nullptr);

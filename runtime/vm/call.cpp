@@ -214,11 +214,6 @@ void unwind_to(ThreadState& thread, std::ptrdiff_t frame, std::ptrdiff_t slot, s
 
 }  // namespace
 
-CallMark mark_call(const ThreadState& thread, int values) noexcept {
-  const Coroutine* co = thread.current;
-  return {co->frame - co->frames, co->top - values - co->stack, own_nesting(co), thread.handler_depth};
-}
-
 void abandon_to(ThreadState& thread, const CallMark& mark) noexcept {
   Coroutine* co = thread.current;
   Value* level = co->stack + mark.slot;

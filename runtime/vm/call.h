@@ -30,7 +30,10 @@ struct CallMark {
   int handler_depth;
 };
 // The mark of the running coroutine, `values` of whose stack belong to what follows. Raises: nothing.
-CallMark mark_call(const ThreadState& thread, int values) noexcept;
+inline CallMark mark_call(const ThreadState& thread, int values) noexcept {
+  const Coroutine* co = thread.current;
+  return {co->frame - co->frames, co->top - values - co->stack, co->nesting - co->nesting_base, thread.handler_depth};
+}
 // Behind a ForcedUnwind that was caught: drops frames and values above the mark, running no __close. Raises: nothing.
 void abandon_to(ThreadState& thread, const CallMark& mark) noexcept;
 

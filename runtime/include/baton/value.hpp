@@ -133,13 +133,14 @@ class Value {
  protected:
   // The state for an operation that takes the lock, which is refused when the VM is closed. Throws: TypeError for nil.
   abi::State* live_state() const {
-    if (__builtin_expect(root_ == nullptr, 0)) throw TypeError("attempt to use a nil value");
+    if (__builtin_expect(root_ == nullptr, 0)) refuse_nil();
     return root_->state;
   }
   // The value where it is kept: read it with the lock. Takes: a value that is not nil.
   const abi::Slot& kept_slot() const noexcept { return root_->value; }
 
  private:
+  [[noreturn]] static void refuse_nil() { throw TypeError("attempt to use a nil value"); }
   abi::Root* root_ = nullptr;
 };
 
