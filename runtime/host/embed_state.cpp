@@ -227,6 +227,9 @@ using namespace baton::host;
 void State::mark_roots(Heap& heap) {
   for (Root* root = roots; root != nullptr; root = root->next) heap.mark_value(value_of(root->value));
   heap.mark_value(handler);
+  for (const KeptKeys::Entry& entry : kept_keys.entries) {
+    if (entry.string != nullptr) heap.mark_value(Value::of(entry.string));
+  }
   for (const auto& [type, record] : classes) heap.mark_value(record.metatable);
 }
 
@@ -470,6 +473,7 @@ void let_roots_go(State* state) noexcept {
     root = next;
   }
   state->roots = nullptr;
+  state->kept_keys = {};
   state->roots_are_gone = true;
   state->classes.clear();
 }

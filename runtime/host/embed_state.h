@@ -76,6 +76,22 @@ struct ClassRecord {
   std::vector<Base> bases;
 };
 
+// Texts that the host used as keys, by their address: found again without hashing them. A comparison with the text decides, so
+// an address may be used for another text at any time. Roots, a bounded number of them.
+struct KeptKeys {
+  struct Entry {
+    const char* address = nullptr;
+    String* string = nullptr;
+  };
+  static constexpr std::size_t kEntries = 64;
+  Entry entries[kEntries];
+
+  Entry& at(const char* address) noexcept {
+    const auto bits = reinterpret_cast<std::uintptr_t>(address);
+    return entries[(bits ^ bits >> 6) % kEntries];
+  }
+};
+
 struct State final : RootVisitor {
   State();
   ~State() override;
@@ -93,6 +109,7 @@ struct State final : RootVisitor {
 
   // Under the GIL.
   Root* roots = nullptr;
+  KeptKeys kept_keys;
   Value handler;  // the message handler of calls from the host
   std::unordered_map<const void*, ClassRecord> classes;
   host::SpawnRequest* spawned = nullptr;  // not ended
@@ -147,7 +164,7 @@ inline Session& adopt_session(State* state, ThreadState& thread) {
 }
 
 // Takes the lock for a function of the border that does so itself (abi::enter), unless the thread holds it.
-inline Outcome enter_if_needed(State* state, bool* taken) noexcept {
+BATON_ALWAYS_INLINE Outcome enter_if_needed(State* state, bool* taken) noexcept {
   const Session* session = last_session;
   if (BATON_LIKELY(session != nullptr && session->state == state && session->native != nullptr && !state->freed.load(std::memory_order_relaxed) &&
                    state->shared->gil.held_by(session->native->state().gil_slot))) {

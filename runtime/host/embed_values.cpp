@@ -246,6 +246,39 @@ Outcome set(State* state, const Slot& object, const Slot& key, const Slot& value
 
 namespace {
 
+// Whether two short texts of the same size are equal, without a call.
+inline bool equal_short(const char* a, const char* b, std::size_t size) noexcept {
+  constexpr std::size_t kWord = sizeof(std::uint64_t);
+  if (size < kWord) {
+    for (std::size_t i = 0; i < size; ++i) {
+      if (a[i] != b[i]) return false;
+    }
+    return true;
+  }
+  std::uint64_t x, y;
+  for (std::size_t i = 0;; i += kWord) {
+    const std::size_t at = i + kWord > size ? size - kWord : i;  // the last words may overlap
+    std::memcpy(&x, a + at, kWord);
+    std::memcpy(&y, b + at, kWord);
+    if (x != y) return false;
+    if (at + kWord == size) return true;
+  }
+}
+
+// The string that a key stands for, if its text was a key at this address before; else null.
+inline String* kept_key(State* state, const char* name, std::size_t size) noexcept {
+  String* string = state->kept_keys.at(name).string;
+  if (BATON_UNLIKELY(state->kept_keys.at(name).address != name || string == nullptr || string->length != size)) return nullptr;
+  return BATON_LIKELY(equal_short(string->data(), name, size)) ? string : nullptr;
+}
+
+// Makes `key` the string of these bytes and keeps it if it is short.
+BATON_NOINLINE Outcome make_key(State* state, const char* name, std::size_t size, Slot* key, Failure** failure) noexcept {
+  const Outcome made = make_string(state, name, size, key, failure);
+  if (made == Outcome::kOk && key->tag == kShortString) state->kept_keys.at(name) = {name, value_of(*key).string()};
+  return made;
+}
+
 // Stores into the slot of a key that has a value: no metamethod is asked for it. Returns: whether that was so.
 bool set_simply(Heap& heap, Table* t, const Value* slot, const Value& value) noexcept {
   if (slot->is_nil() || (t->mode & kTableFrozen) != 0) return false;
@@ -260,33 +293,33 @@ Outcome get_field(State* state, const Slot& object, const char* name, std::size_
                   Failure** failure) noexcept {
   const Outcome entered = enter_if_needed(state, taken);
   if (BATON_UNLIKELY(entered != Outcome::kOk)) return entered;
-  Slot key;
-  const Outcome made = make_string(state, name, size, &key, failure);
-  if (BATON_UNLIKELY(made != Outcome::kOk)) return made;
+  const String* kept = kept_key(state, name, size);
   const Value& target = value_of(object);
-  if (BATON_LIKELY(target.is_table() && key.tag == kShortString && !host::thread_of(state).interrupt.any())) {
-    const Value* slot = table::get_short_string(target.table(), value_of(key).string());
-    if (!slot->is_nil() || raw || target.table()->metatable == nullptr) {
+  if (BATON_LIKELY(kept != nullptr && target.is_table() && !host::thread_of(state).interrupt.any())) {
+    const Value* slot = table::get_short_string(target.table(), kept);
+    if (BATON_LIKELY(!slot->is_nil() || raw || target.table()->metatable == nullptr)) {
       *result = slot_of(*slot);
       return Outcome::kOk;
     }
   }
-  return get(state, object, key, raw, result, failure);
+  Slot key;
+  const Outcome made = make_key(state, name, size, &key, failure);
+  return made == Outcome::kOk ? get(state, object, key, raw, result, failure) : made;
 }
 
 Outcome set_field(State* state, const Slot& object, const char* name, std::size_t size, const Slot& value, bool raw, bool* taken,
                   Failure** failure) noexcept {
   const Outcome entered = enter_if_needed(state, taken);
   if (BATON_UNLIKELY(entered != Outcome::kOk)) return entered;
-  Slot key;
-  const Outcome made = make_string(state, name, size, &key, failure);
-  if (BATON_UNLIKELY(made != Outcome::kOk)) return made;
+  const String* kept = kept_key(state, name, size);
   const Value& target = value_of(object);
-  if (BATON_LIKELY(target.is_table() && key.tag == kShortString && !host::thread_of(state).interrupt.any())) {
-    const Value* slot = table::get_short_string(target.table(), value_of(key).string());
+  if (BATON_LIKELY(kept != nullptr && target.is_table() && !host::thread_of(state).interrupt.any())) {
+    const Value* slot = table::get_short_string(target.table(), kept);
     if (BATON_LIKELY(set_simply(state->shared->heap, target.table(), slot, value_of(value)))) return Outcome::kOk;
   }
-  return set(state, object, key, value, raw, failure);
+  Slot key;
+  const Outcome made = make_key(state, name, size, &key, failure);
+  return made == Outcome::kOk ? set(state, object, key, value, raw, failure) : made;
 }
 
 std::uint64_t table_length(const Slot& table) noexcept { return table::length(value_of(table).table()); }

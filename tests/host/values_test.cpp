@@ -249,6 +249,30 @@ TEST_CASE("fields by every kind of key, with and without the lock, with metameth
   CHECK(t.get<int>("literal") == 5);
 }
 
+TEST_CASE("one address may hold one key after the other") {
+  baton::VM vm;
+  const baton::Table t = vm.eval<baton::Table>("{first = 1, other = 2, ['seventeen letters'] = 3, ['seventeen lettert'] = 4, [''] = 5}");
+  std::string key;
+  key.reserve(64);
+  for (int round = 0; round < 3; ++round) {
+    int expected = 0;
+    for (const char* text : {"first", "other", "seventeen letters", "seventeen lettert", ""}) {
+      key = text;
+      CHECK(t.get<int>(key) == ++expected);
+      if (round == 1) vm.collect();
+    }
+  }
+}
+
+TEST_CASE("containers say what is wrong inside") {
+  baton::VM vm;
+  vm.bind("list", [](std::vector<int> v) { return v.size(); });
+  vm.bind("map", [](std::map<std::string, int> m) { return m.size(); });
+  CHECK_THROWS_WITH(vm.run("list({1, 'x'})", "=job"), "job:1: bad argument #1 to 'list' (a value in the table has a wrong type)");
+  CHECK_THROWS_WITH(vm.run("map({x = {}})", "=job"), "job:1: bad argument #1 to 'map' (a value in the table has a wrong type)");
+  CHECK_THROWS_WITH(vm.run("list(1)", "=job"), "job:1: bad argument #1 to 'list' (table expected, got number)");
+}
+
 TEST_CASE("calls of functions without loops collect their garbage") {
   baton::VM vm;
   const baton::Function make = vm.eval<baton::Function>("function() return {1, 2, 3} end");

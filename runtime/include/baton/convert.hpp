@@ -222,6 +222,12 @@ struct Codec<Field> {
 
 // ---- containers ----
 
+// A container whose table holds something that is no item of it.
+inline std::nullopt_t wrong_inside(Context& context) noexcept {
+  if (context.problem == nullptr) context.problem = "a value in the table has a wrong type";
+  return std::nullopt;
+}
+
 // A raw table while it is filled.
 inline abi::Slot new_table(Context& context, std::size_t list, std::size_t fields) {
   abi::Slot table;
@@ -268,7 +274,7 @@ struct Codec<List> {
     const auto size = static_cast<std::int64_t>(abi::table_length(slot));
     for (std::int64_t i = 1; i <= size; ++i) {
       auto item = Codec<Item>::pull(context, raw_load(context, slot, abi::Slot::of(i)));
-      if (!item) return std::nullopt;
+      if (!item) return wrong_inside(context);
       list.push_back(*std::move(item));
     }
     return list;
@@ -284,7 +290,7 @@ struct Codec<std::array<T, N>> {
     std::array<T, N> list{};
     for (std::size_t i = 0; i < N; ++i) {
       auto item = Codec<T>::pull(context, raw_load(context, slot, abi::Slot::of(static_cast<std::int64_t>(i) + 1)));
-      if (!item) return std::nullopt;
+      if (!item) return wrong_inside(context);
       list[i] = *std::move(item);
     }
     return list;
@@ -318,7 +324,7 @@ struct Codec<Map> {
     while (abi::table_next(slot, &position, &key, &value)) {
       auto k = Codec<typename Map::key_type>::pull(context, key);
       auto v = Codec<typename Map::mapped_type>::pull(context, value);
-      if (!k || !v) return std::nullopt;
+      if (!k || !v) return wrong_inside(context);
       map.emplace(*std::move(k), *std::move(v));
     }
     return map;
@@ -339,7 +345,7 @@ struct TupleCodec {
     if (!slot.is_table()) return std::nullopt;
     std::tuple<std::optional<T>...> items{
         Codec<T>::pull(context, raw_load(context, slot, abi::Slot::of(static_cast<std::int64_t>(I) + 1)))...};
-    if (!(std::get<I>(items).has_value() && ...)) return std::nullopt;
+    if (!(std::get<I>(items).has_value() && ...)) return wrong_inside(context);
     return Tuple(*std::move(std::get<I>(items))...);
   }
 };
