@@ -316,43 +316,169 @@ int async_loop(NativeCall& call) {
 }
 
 const NativeInfo kFunctions[] = {
-    {"checkpoint", "async.checkpoint()", "Lets all other tasks that are ready run first.", async_checkpoint},
-    {"current", "async.current()", "The running Task; the Thread, in a native thread's body.", async_current},
-    {"debug", "async.debug{slow=0.1, on_slow=f}",
-     "A task that runs for longer than `slow` seconds without letting others run is reported: f(task, seconds, position) is "
-     "called in a task of its own; without f standard error tells. debug(false) ends it.",
+    {"checkpoint", "async.checkpoint()",
+     "Lets all other tasks that are ready run first.\n"
+     "Waits: parks the task."
+     R"lua(
+
+async.spawn(print, "other")
+async.checkpoint()  --> other)lua",
+     async_checkpoint},
+    {"current", "async.current() -> Task|Thread",
+     "The running Task; the Thread, in a native thread's body."
+     R"lua(
+
+print(async.spawn({name = "t"}, function() return async.current().name end):await())  --> t)lua",
+     async_current},
+    {"debug", "async.debug(options?: table|boolean)",
+     "A task that runs for longer than `slow` (0.1) seconds without letting others run is reported: on_slow(task, seconds, "
+     "position) is called in a task of its own; without it standard error tells. false ends it."
+     R"lua(
+
+async.debug{slow = 0.5, on_slow = function(task, seconds, position) print(position) end}
+async.debug(false))lua",
      async_debug},
-    {"deadline", "async.deadline(at, f, ...)", "Like timeout, but until a time of time.monotonic().", async_deadline},
-    {"future", "async.future()", "A Future, to be resolved or rejected once, from any native thread.", async_future},
-    {"is_cancelled", "async.is_cancelled(e)", "Whether an error value tells of a cancellation.", async_is_cancelled},
-    {"is_timeout", "async.is_timeout(e)", "Whether an error value tells of a scope whose time was over.", async_is_timeout},
-    {"loop", "async.loop()", "Figures of the running native thread: {ready=, timers=, handles=, tasks=, polls=}.", async_loop},
-    {"scope", "async.scope([{limit=, name=, timeout=, deadline=, grace=}][, f])",
-     "A scope that owns the tasks spawned in it. Closing it waits for them; the first error among them cancels the others and "
-     "is raised at the close. With a function: calls f(scope), closes the scope, returns f's results.",
+    {"deadline", "async.deadline(at: number, f: function, ...: any) -> any ...",
+     "Like timeout, but until a time of time.monotonic().\n"
+     "Waits: calls f, which may wait."
+     R"lua(
+
+local time = require "time"
+print(async.deadline(time.monotonic() + 0.01, async.sleep, 10))  --> nil	timeout	ETIMEDOUT)lua",
+     async_deadline},
+    {"future", "async.future() -> Future",
+     "A Future, to be resolved or rejected once, from any native thread."
+     R"lua(
+
+local f = async.future()
+async.spawn(function() f:resolve(1, 2) end)
+print(f:await())  --> 1	2)lua",
+     async_future},
+    {"is_cancelled", "async.is_cancelled(e?: any) -> boolean",
+     "Whether an error value tells of a cancellation; that of an expired scope does, too."
+     R"lua(
+
+local t = async.spawn(async.sleep, 10)
+t:cancel()
+print(async.is_cancelled(select(2, t:result())))  --> true)lua",
+     async_is_cancelled},
+    {"is_timeout", "async.is_timeout(e?: any) -> boolean",
+     "Whether an error value tells of a scope whose time was over."
+     R"lua(
+
+local ok, e = pcall(async.scope, {timeout = 0.01}, function() async.sleep(10) end)
+print(ok, async.is_timeout(e))  --> false	true)lua",
+     async_is_timeout},
+    {"loop", "async.loop() -> table",
+     "Figures of the running native thread: {ready=, timers=, handles=, tasks=, polls=}."
+     R"lua(
+
+print(async.loop().tasks >= 0)  --> true)lua",
+     async_loop},
+    {"scope", "async.scope(options?: table, f?: function) -> Scope|any ...",
+     "A scope that owns the tasks spawned in it. Closing it waits for them; the first error among them cancels the body and "
+     "the others and is raised at the close. With a function: calls f(scope), closes the scope and returns f's results. "
+     "Options: limit, so many children at once; name; timeout, seconds, or deadline, a time of time.monotonic(), when it is "
+     "cancelled; grace, how many seconds (5) closing may take after that.\n"
+     "Raises: what a child raised; an error that is_timeout knows.\n"
+     "Waits: the close parks the task."
+     R"lua(
+
+do
+  local s <close> = async.scope{limit = 2}
+  for i = 1, 3 do s:spawn(function() async.sleep(0.001 * i) print(i) end) end
+end
+--> 1
+--> 2
+--> 3)lua",
      async_scope},
-    {"shield", "async.shield(f, ...)", "Calls f; a cancellation from outside waits until it has returned.", async_shield},
-    {"sleep", "async.sleep(seconds)", "Lets the task sleep, never shorter; other tasks run. 0: a checkpoint.", async_sleep},
-    {"sleep_until", "async.sleep_until(at)", "Sleeps until a time of time.monotonic().", async_sleep_until},
-    {"storage", "async.storage()", "The running task's table; spawned tasks begin with a copy.", async_storage},
-    {"tasks", "async.tasks()", "The tasks of the running native thread that have not ended, the oldest first.", async_tasks},
-    {"timeout", "async.timeout(seconds, f, ...)",
-     "Calls f in the running task and returns its results, or nil, \"timeout\", \"ETIMEDOUT\" if it was not done in time: it "
-     "is then cancelled at its next waiting point.",
+    {"shield", "async.shield(f: function, ...: any) -> any ...",
+     "Calls f in the current task and returns its results; a cancellation from outside waits until it has returned.\n"
+     "Waits: calls f, which may wait."
+     R"lua(
+
+print(async.shield(function() async.sleep(0.001) return "saved" end))  --> saved)lua",
+     async_shield},
+    {"sleep", "async.sleep(seconds: number)",
+     "Lets the task sleep, never shorter than that; other tasks and native threads run. 0 or less: a checkpoint.\n"
+     "Waits: parks the task."
+     R"lua(
+
+async.sleep(0.001))lua",
+     async_sleep},
+    {"sleep_until", "async.sleep_until(at: number)",
+     "Sleeps until a time of time.monotonic().\n"
+     "Waits: parks the task."
+     R"lua(
+
+async.sleep_until(require "time".monotonic() + 0.001))lua",
+     async_sleep_until},
+    {"storage", "async.storage() -> table",
+     "The running task's table; tasks spawned, to_thread and submit begin with a copy."
+     R"lua(
+
+print(async.spawn(function()
+  async.storage().user = "ada"
+  return async.spawn(function() return async.storage().user end):await()
+end):await())  --> ada)lua",
+     async_storage},
+    {"tasks", "async.tasks() -> table",
+     "A list of the tasks of the running native thread that have not ended, the oldest first."
+     R"lua(
+
+local t = async.spawn(async.sleep, 0)
+print(#async.tasks())  --> 1)lua",
+     async_tasks},
+    {"timeout", "async.timeout(seconds: number, f: function, ...: any) -> any ...",
+     "Calls f in the current task and returns its results, or nil, \"timeout\", \"ETIMEDOUT\" if it was not done in "
+     "time: it is then cancelled at its next waiting point.\n"
+     "Waits: calls f, which may wait."
+     R"lua(
+
+print(async.timeout(0.01, async.sleep, 10))       --> nil	timeout	ETIMEDOUT
+print(async.timeout(10, math.max, 1, 2))          --> 2)lua",
      async_timeout},
-    {"trace", "async.trace([path])",
-     "Records what every task does: running, waiting for its turn, or for something. Closable; events() as those of gil.trace. "
-     "With a path (.json, .svg, .html, .txt) it is written there when it is closed.",
+    {"trace", "async.trace(options?: string|table) -> Trace?",
+     "Records what every task does: running, waiting for its turn, or for something. The Trace is closable; a path (or "
+     "path=, with format= \"json\", \"svg\", \"html\" or \"text\") says where it is written then.\n"
+     "Fails: nil, message, number if the file cannot be made."
+     R"lua(
+
+local trace <close> = async.trace()
+async.spawn(async.sleep, 0.001):await()
+print(#trace:events() > 0)  --> true)lua",
      async_trace},
-    {"try", "async.try(f, ...)", "Like pcall, but lets cancellations through.", async_try},
-    {"wait_readable", "async.wait_readable(fd[, timeout])", "Waits until a descriptor can be read.", async_wait_readable},
-    {"wait_writable", "async.wait_writable(fd[, timeout])", "Waits until a descriptor can be written.", async_wait_writable},
+    {"try", "async.try(f: function, ...: any) -> boolean, any ...",
+     "Like pcall, but lets cancellations through."
+     R"lua(
+
+print(async.try(error, "no", 0))  --> false	no)lua",
+     async_try},
+    {"wait_readable", "async.wait_readable(fd: integer, timeout?: number) -> boolean?",
+     "Waits until a descriptor can be read. True, or nil, \"timeout\", \"ETIMEDOUT\".\n"
+     "Waits: parks the task."
+     R"lua(
+
+print(async.wait_readable(0, 1))  --> true)lua",
+     async_wait_readable},
+    {"wait_writable", "async.wait_writable(fd: integer, timeout?: number) -> boolean?",
+     "Waits until a descriptor can be written. True, or nil, \"timeout\", \"ETIMEDOUT\".\n"
+     "Waits: parks the task."
+     R"lua(
+
+print(async.wait_writable(1, 1))  --> true)lua",
+     async_wait_writable},
     {nullptr, nullptr, nullptr, nullptr},
 };
 
 constexpr NativeInfo kSpawn = {
-    "spawn", "async.spawn([{name=, detached=},] f, ...)",
-    "A Task that calls f with the arguments. It runs at the next wait of the running one, and belongs to the innermost scope.",
+    "spawn", "async.spawn([options: table,] f: function, ...: any) -> Task",
+    "A task that calls f with the arguments. It runs at the next wait of the running one, and belongs to the innermost "
+    "scope. Options: name, a string; detached=true: it belongs to no scope."
+    R"lua(
+
+local t = async.spawn(function(a, b) return a + b end, 1, 2)
+print(t:await())  --> 3)lua",
     async_spawn};
 
 // What only the combinators use.

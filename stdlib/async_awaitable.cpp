@@ -234,22 +234,34 @@ int awaitable_traceback(NativeCall& call) {
 }
 
 const NativeInfo kTaskMethods[] = {
-    {"await", "task:await([timeout])",
-     "Waits until the task has ended and returns the results of its function, or raises the same error value that it raised. "
-     "Returns nil, \"timeout\", \"ETIMEDOUT\" if the timeout (seconds) comes first.",
+    {"await", "Task:await(timeout?: number) -> any ...",
+     "Waits until the task has ended and returns the results of its function, or raises the same error value that it raised; "
+     "nil, \"timeout\", \"ETIMEDOUT\" if the timeout (seconds) comes first: the task goes on.\n"
+     "Waits: parks the task.",
      awaitable_await},
-    {"cancel", "task:cancel([reason])",
-     "Asks the task to end and returns at once, true if it had not ended: a cancellation is raised at its next waiting point, "
-     "and again at every later one.",
+    {"cancel", "Task:cancel(reason?: any) -> boolean",
+     "Asks the task to end and returns at once, true if it had not ended: a cancellation is raised at its next waiting "
+     "point, and again at every later one.",
      awaitable_cancel},
-    {"done", "task:done()", "Whether it has ended.", awaitable_done},
-    {"join", "task:join([timeout])", "The same as await.", awaitable_await},
-    {"on_done", "task:on_done(f)", "Calls f(task) in a task of its own when it has ended. Returns that Task.", awaitable_on_done},
-    {"result", "task:result([timeout])",
-     "Like await, but returns true and the results, or false and the error value, as pcall does.", awaitable_result},
-    {"status", "task:status()", "Returns \"pending\", \"running\", \"waiting\", \"done\", \"failed\" or \"cancelled\".",
+    {"done", "Task:done() -> boolean",
+     "Whether it has ended.",
+     awaitable_done},
+    {"join", "Task:join(timeout?: number) -> any ...",
+     "The same as await.",
+     awaitable_await},
+    {"on_done", "Task:on_done(f: function) -> Task",
+     "Calls f(task) in a task of its own when it has ended. Returns that task.",
+     awaitable_on_done},
+    {"result", "Task:result(timeout?: number) -> boolean?, any ...",
+     "Like await, but returns true and the results, or false and the error value, as pcall does.\n"
+     "Waits: parks the task.",
+     awaitable_result},
+    {"status", "Task:status() -> string",
+     "\"pending\", \"running\", \"waiting\", \"done\", \"failed\" or \"cancelled\".",
      awaitable_status},
-    {"traceback", "task:traceback()", "Where the task stands, or where its error came from.", awaitable_traceback},
+    {"traceback", "Task:traceback() -> string",
+     "Where the task stands, or where its error came from.",
+     awaitable_traceback},
     {nullptr, nullptr, nullptr, nullptr},
 };
 
@@ -309,19 +321,38 @@ int future_reject(NativeCall& call) {
 }
 
 const NativeInfo kFutureMethods[] = {
-    {"await", "future:await([timeout])", "Waits until it has ended; returns what it was resolved with or raises the error.",
+    {"await", "Future:await(timeout?: number) -> any ...",
+     "Waits until it has ended; returns what it was resolved with or raises what it was rejected with; nil, \"timeout\", "
+     "\"ETIMEDOUT\" when late.\n"
+     "Waits: parks the task.",
      awaitable_await},
-    {"cancel", "future:cancel([reason])", "Ends it: who awaits it gets a cancellation. Returns whether it had not ended.",
+    {"cancel", "Future:cancel(reason?: any) -> boolean",
+     "Ends it: who awaits it gets a cancellation. Whether it had not ended.",
      awaitable_cancel},
-    {"done", "future:done()", "Whether it has ended.", awaitable_done},
-    {"join", "future:join([timeout])", "The same as await.", awaitable_await},
-    {"on_done", "future:on_done(f)", "Calls f(future) in a task of its own when it has ended. Returns that Task.",
+    {"done", "Future:done() -> boolean",
+     "Whether it has ended.",
+     awaitable_done},
+    {"join", "Future:join(timeout?: number) -> any ...",
+     "The same as await.",
+     awaitable_await},
+    {"on_done", "Future:on_done(f: function) -> Task",
+     "Calls f(future) in a task of its own when it has ended. Returns that task.",
      awaitable_on_done},
-    {"reject", "future:reject(error)", "Ends it with an error. Once.", future_reject},
-    {"resolve", "future:resolve(...)", "Ends it with results. Once.", future_resolve},
-    {"result", "future:result([timeout])", "Like await, but returns true and the results, or false and the error.",
+    {"reject", "Future:reject(e: any)",
+     "Ends it with an error.\n"
+     "Raises: \"the future has ended already\".",
+     future_reject},
+    {"resolve", "Future:resolve(...: any)",
+     "Ends it with results.\n"
+     "Raises: \"the future has ended already\".",
+     future_resolve},
+    {"result", "Future:result(timeout?: number) -> boolean?, any ...",
+     "Like await, but returns true and the results, or false and the error.\n"
+     "Waits: parks the task.",
      awaitable_result},
-    {"status", "future:status()", "Returns \"pending\", \"done\", \"failed\" or \"cancelled\".", awaitable_status},
+    {"status", "Future:status() -> string",
+     "\"pending\", \"done\", \"failed\" or \"cancelled\".",
+     awaitable_status},
     {nullptr, nullptr, nullptr, nullptr},
 };
 

@@ -164,12 +164,26 @@ int scope_to_string(NativeCall& call) {
 }
 
 const NativeInfo kMethods[] = {
-    {"cancel", "scope:cancel([reason])", "Cancels its body and its children. Returns whether it was not cancelled before.",
+    {"cancel", "Scope:cancel(reason?: any) -> boolean",
+     "Cancels its body and its children. Whether it was not cancelled before.",
      scope_cancel},
-    {"close", "scope:close()", "Waits for the children; raises the first error among them.", scope_close},
-    {"errors", "scope:errors()", "A list of the errors of children, the first one first.", scope_errors},
-    {"spawn", "scope:spawn([{name=},] f, ...)", "Spawns a task of this scope; waits for a place if it has a limit.", scope_spawn},
-    {"wait", "scope:wait([timeout])", "Waits until no child is left; the scope stays open.", scope_wait},
+    {"close", "Scope:close()",
+     "Waits for the children.\n"
+     "Raises: the first error among them.\n"
+     "Waits: parks the task.",
+     scope_close},
+    {"errors", "Scope:errors() -> table",
+     "A list of the errors of children, the first one first.",
+     scope_errors},
+    {"spawn", "Scope:spawn([options: table,] f: function, ...: any) -> Task",
+     "Spawns a task of this scope; waits for a place if the scope has a limit. Options: name.\n"
+     "Raises: \"the scope is closed\".\n"
+     "Waits: parks the task, under a limit only.",
+     scope_spawn},
+    {"wait", "Scope:wait(timeout?: number) -> boolean?",
+     "Waits until no child is left; the scope stays open. nil, \"timeout\", \"ETIMEDOUT\" when late.\n"
+     "Waits: parks the task.",
+     scope_wait},
     {nullptr, nullptr, nullptr, nullptr},
 };
 

@@ -338,65 +338,197 @@ int base_collectgarbage(NativeCall& call) {
 // --- registration --------------------------------------------------------------------------------------------------------
 
 const NativeInfo kFunctions[] = {
-    {"assert", "assert(v [, message, ...])",
-     "Returns all its arguments if v is neither false nor nil; else raises message (any value) or \"assertion failed!\".",
+    {"assert", "assert(v: any, message?: any, ...: any) -> any ...",
+     "Returns all its arguments if v is neither false nor nil.\n"
+     "Raises: message, any value; a string gets the position in front, as by error; without one \"assertion failed!\"."
+     R"lua(
+
+print(assert(io.type(io.stdout), "no handle"))  --> file	no handle
+print(pcall(assert, false))                     --> false	assertion failed!)lua",
      base_assert, Intrinsic::kAssert},
-    {"collectgarbage", "collectgarbage([option [, arguments...]])",
-     "Controls the collector: collect (0), stop, restart, count (kilobytes), step (true if a cycle ended), setpause and "
-     "setstepmul (the old value), isrunning, generational and incremental (the old mode). nil inside a finalizer.",
+    {"collectgarbage", "collectgarbage(option?: string, ...: any) -> any",
+     "Controls the collector. \"collect\" (the default): a full cycle, 0; \"count\": kilobytes in use, a float; "
+     "\"step\": a step, true if a cycle ended; \"stop\", \"restart\", \"isrunning\"; \"setpause\" and "
+     "\"setstepmul\" with a number: the old one; \"incremental\" and \"generational\": the old mode. Inside a "
+     "finalizer it does nothing and gives nil.\n"
+     "Waits: calls finalizers, which are Lua functions; they cannot wait."
+     R"lua(
+
+local before = collectgarbage "count"
+local t = {} for i = 1, 1e5 do t[i] = {} end
+t = nil
+collectgarbage()
+print(collectgarbage "count" < before + 1000)  --> true)lua",
      base_collectgarbage},
-    {"dofile", "dofile([filename])",
-     "Runs a file (default: standard input) and returns its results; its errors are passed on.", base_dofile},
-    {"error", "error(message [, level])",
-     "Raises message, any value. A string gets the position of the caller in front (level 1, default), of the caller's caller "
-     "(2), and so on; 0 adds nothing.",
+    {"dofile", "dofile(filename?: string) -> any ...",
+     "Runs a file, standard input by default, and returns its results.\n"
+     "Raises: what the file raises, and a message if it cannot be read or compiled.\n"
+     "Waits: blocks the native thread while it reads; the lock is free."
+     R"lua(
+
+local f = io.open("settings.lua", "w")
+f:write "return {size = 3}" f:close()
+print(dofile("settings.lua").size)  --> 3)lua",
+     base_dofile},
+    {"error", "error(message?: any, level?: integer)",
+     "Raises message, any value. A string gets a position in front: of the caller (level 1, the default), of the caller's "
+     "caller (2) and so on; level 0 adds none."
+     R"lua(
+
+print(pcall(error, {code = 7}) == false)  --> true
+print(select(2, pcall(error, "late", 0))) --> late)lua",
      base_error, Intrinsic::kError},
-    {"getmetatable", "getmetatable(object)",
-     "Returns the __metatable field of the object's metatable if there is one, else the metatable, else nil.",
+    {"getmetatable", "getmetatable(object: any) -> any",
+     "The object's metatable, or its field __metatable if it has one; nil without a metatable."
+     R"lua(
+
+print(getmetatable("").__index == string)  --> true)lua",
      base_getmetatable, intrinsic_of(LibraryIntrinsic::kGetMetatable)},
-    {"load", "load(chunk [, chunkname [, mode [, env]]])",
-     "Compiles a string, or the pieces that a function returns until nil or \"\", to a function. mode: \"t\", \"b\" or \"bt\". "
-     "Returns nil and a message if that fails.",
+    {"load", "load(chunk: string|function, chunkname?: string, mode?: string, env?: table) -> function?, string",
+     "Compiles a chunk: a string, or the pieces that a function returns until nil or \"\". chunkname stands in messages "
+     "(\"=name\" as it is, \"@path\" for a file); mode is \"t\" (text), \"b\" (binary) or \"bt\" (the default); "
+     "env becomes the chunk's globals.\n"
+     "Fails: nil and the message, which begins with the position."
+     R"lua(
+
+print(load("return 1 + ...", "=sum")(2))    --> 3
+print(select(2, load("x = = 1", "=broken")))  --> broken:1: unexpected symbol near '=')lua",
      base_load},
-    {"loadfile", "loadfile([filename [, mode [, env]]])",
-     "As load, from a file (default: standard input). A first line that starts with # is skipped.", base_loadfile},
-    {"next", "next(table [, index])",
-     "Returns the entry after index, as key and value, nil at the end. Raises if index is no key of the table.", base_next,
+    {"loadfile", "loadfile(filename?: string, mode?: string, env?: table) -> function?, string",
+     "As load, from a file, standard input by default. A first line that begins with # is skipped.\n"
+     "Fails: nil and a message.\n"
+     "Waits: blocks the native thread while it reads; the lock is free."
+     R"lua(
+
+print(loadfile "is_not_there.script")  --> nil	cannot open is_not_there.script: No such file or directory)lua",
+     base_loadfile},
+    {"next", "next(table: table, index?: any) -> any, any",
+     "The entry behind index as key and value, in no particular order; the first one without an index, nil at the end. "
+     "Fields may be changed or removed while a table is traversed, not added.\n"
+     "Raises: \"invalid key to 'next'\" if index is no key of the table."
+     R"lua(
+
+print(next {})          --> nil
+print(next {10})        --> 1	10)lua",
+     base_next,
      Intrinsic::kNext},
-    {"pcall", "pcall(f, ...)",
-     "Calls f with the arguments. Returns true and its results, or false and the error value.", base_pcall, Intrinsic::kPcall},
-    {"print", "print(...)", "Writes its arguments, as tostring gives them, to standard output, tabs between them.", base_print},
-    {"rawequal", "rawequal(v1, v2)", "Whether two values are equal, without metamethods.", base_rawequal, Intrinsic::kRawEqual},
-    {"rawget", "rawget(table, index)", "The value of table[index], without metamethods.", base_rawget, Intrinsic::kRawGet},
-    {"rawlen", "rawlen(v)", "The length of a table or string, without metamethods.", base_rawlen,
+    {"pcall", "pcall(f: function, ...: any) -> boolean, any ...",
+     "Calls f with the arguments. Returns true and its results, or false and the error value. f may yield and wait. A "
+     "cancellation is caught, too, and raised again at the next waiting point (async.try lets it through)."
+     R"lua(
+
+print(pcall(string.rep, "x", 3))        --> true	xxx
+print(pcall(error, "no", 0))            --> false	no)lua",
+     base_pcall, Intrinsic::kPcall},
+    {"print", "print(...: any)",
+     "Writes its arguments to standard output as tostring gives them, with tabs between them and a line end. All of a call "
+     "is written at once: lines of native threads do not mix."
+     R"lua(
+
+print(1, "two", nil)  --> 1	two	nil)lua",
+     base_print},
+    {"rawequal", "rawequal(v1: any, v2: any) -> boolean",
+     "Whether two values are equal, without metamethods."
+     R"lua(
+
+print(rawequal({}, {}))  --> false)lua",
+     base_rawequal, Intrinsic::kRawEqual},
+    {"rawget", "rawget(table: table, index: any) -> any",
+     "The value of table[index], without metamethods."
+     R"lua(
+
+print(rawget(setmetatable({}, {__index = {x = 1}}), "x"))  --> nil)lua",
+     base_rawget, Intrinsic::kRawGet},
+    {"rawlen", "rawlen(v: table|string) -> integer",
+     "The length of a table or string, without metamethods."
+     R"lua(
+
+print(rawlen {1, 2}, rawlen "abc")  --> 2	3)lua",
+     base_rawlen,
      Intrinsic::kRawLen},
-    {"rawset", "rawset(table, index, value)", "Sets table[index] without metamethods; returns the table.", base_rawset,
+    {"rawset", "rawset(table: table, index: any, value: any) -> table",
+     "Sets table[index] without metamethods and returns the table.\n"
+     "Raises: \"table index is nil\", \"table index is NaN\"."
+     R"lua(
+
+print(rawset({}, "x", 1).x)  --> 1)lua",
+     base_rawset,
      Intrinsic::kBrief, brief_rawset},
-    {"select", "select(n, ...)",
-     "Returns the arguments from the n-th on; a negative n counts from the end; \"#\" gives their number.", base_select,
+    {"select", "select(n: integer|string, ...: any) -> any ...",
+     "The arguments from the n-th on; a negative n counts from the end, \"#\" gives their number.\n"
+     "Raises: \"index out of range\" for 0 and for a negative n before the first."
+     R"lua(
+
+print(select("#", nil, nil), select(2, "a", "b", "c"))  --> 2	b	c)lua",
+     base_select,
      Intrinsic::kSelect},
-    {"setmetatable", "setmetatable(table, metatable)",
-     "Sets or (nil) removes the table's metatable; returns the table. Raises if the old one has a __metatable field.",
+    {"setmetatable", "setmetatable(table: table, metatable: table?) -> table",
+     "Gives the table a metatable, or with nil none, and returns the table.\n"
+     "Raises: \"cannot change a protected metatable\" if the old one has a field __metatable."
+     R"lua(
+
+local Point = {__tostring = function(p) return "(" .. p.x .. ")" end}
+print(setmetatable({x = 1}, Point))  --> (1))lua",
      base_setmetatable, intrinsic_of(LibraryIntrinsic::kSetMetatable)},
-    {"tonumber", "tonumber(e [, base])",
-     "Converts to a number; with a base (2 to 36), a string to an integer. nil if that is impossible.", base_tonumber, Intrinsic::kBrief,
+    {"tonumber", "tonumber(v: any, base?: integer) -> number?",
+     "A number or numeral as a number; with a base (2 to 36) a string of digits as an integer. nil if it is none."
+     R"lua(
+
+print(tonumber "0x10", tonumber " 1e2 ", tonumber("zz", 36), tonumber "x")  --> 16	100.0	1295	nil)lua",
+     base_tonumber, Intrinsic::kBrief,
      brief_tonumber},
-    {"tostring", "tostring(v)", "Text for any value: __tostring decides, then __name.", base_tostring, Intrinsic::kBrief,
+    {"tostring", "tostring(v: any) -> string",
+     "Text for any value: what the metamethod __tostring returns, else its name (__name, or the type) and address.\n"
+     "Raises: \"'__tostring' must return a string\"."
+     R"lua(
+
+print(tostring(1.0), tostring(nil))  --> 1.0	nil)lua",
+     base_tostring, Intrinsic::kBrief,
      brief_tostring},
-    {"type", "type(v)", "The name of the value's type.", base_type_of, Intrinsic::kType},
-    {"warn", "warn(message, ...)",
-     "Emits a warning made of the strings. \"@on\" and \"@off\" alone switch warnings on and off.", base_warn},
-    {"xpcall", "xpcall(f, msgh, ...)",
-     "As pcall, but the error value is what msgh returns for it; msgh runs where the error happened.", base_xpcall,
+    {"type", "type(v: any) -> string",
+     "\"nil\", \"number\", \"string\", \"boolean\", \"table\", \"function\", \"thread\" (a coroutine) or "
+     "\"userdata\"."
+     R"lua(
+
+print(type(print), type(coroutine.create(print)))  --> function	thread)lua",
+     base_type_of, Intrinsic::kType},
+    {"warn", "warn(message: string, ...: string)",
+     "Writes a warning, the strings one after the other, to standard error if warnings are on (option -W). \"@on\" and "
+     "\"@off\" alone switch them on and off."
+     R"lua(
+
+warn "@on"
+warn("disk ", "is full")  --> stderr: Lua warning: disk is full)lua",
+     base_warn},
+    {"xpcall", "xpcall(f: function, handler: function, ...: any) -> boolean, any ...",
+     "As pcall, but the error value is what handler returns for it; handler runs where the error happened, so "
+     "debug.traceback shows the way there."
+     R"lua(
+
+print(xpcall(error, function(e) return e.code end, {code = 7}))  --> false	7)lua",
+     base_xpcall,
      Intrinsic::kXpcall},
     {nullptr, nullptr, nullptr, nullptr},
 };
 
-const NativeInfo kPairs = {"pairs", "pairs(t)",
-                           "Returns next, t and nil, or the first three results of __pairs(t): for k, v in pairs(t).", base_pairs,
+const NativeInfo kPairs = {
+    "pairs", "pairs(t: any) -> function, any, any",
+    "For a generic for: all keys and values of a table in no particular order. With a metamethod __pairs its first three "
+    "results."
+    R"lua(
+
+for name, value in pairs {size = 3} do print(name, value) end  --> size	3)lua",
+    base_pairs,
                            intrinsic_of(LibraryIntrinsic::kPairs)};
-const NativeInfo kIpairs = {"ipairs", "ipairs(t)",
-                            "Iterates over t[1], t[2] ... to the first nil: for i, v in ipairs(t). Honours __index.", base_ipairs,
+const NativeInfo kIpairs = {
+    "ipairs", "ipairs(t: any) -> function, any, integer",
+    "For a generic for: the pairs 1, t[1], 2, t[2] ... up to the first nil. Metamethods are honoured."
+    R"lua(
+
+for i, v in ipairs {"a", "b", nil, "d"} do print(i, v) end
+--> 1	a
+--> 2	b)lua",
+    base_ipairs,
                             intrinsic_of(LibraryIntrinsic::kIpairs)};
 const NativeInfo kIpairsStep = {"ipairs_step", "iterator(t, i)", "One step of ipairs: i + 1 and t[i + 1], or nil.", ipairs_step,
                                 Intrinsic::kIpairsStep};

@@ -94,26 +94,78 @@ int coroutine_close(NativeCall& call) {
 }
 
 const NativeInfo kFunctions[] = {
-    {"close", "coroutine.close(co)",
+    {"close", "coroutine.close(co: thread) -> boolean, any",
      "Closes a suspended or dead coroutine: its to-be-closed variables are closed. Returns true, or false and the error that "
-     "the coroutine died of or that closing raised.",
+     "it died of or that closing raised.\n"
+     "Raises: \"cannot close a running coroutine\", also for a normal one."
+     R"lua(
+
+local co = coroutine.wrap(function() end)
+local c = coroutine.create(function() local x <close> = setmetatable({}, {__close = function() print "closed" end}) coroutine.yield() end)
+coroutine.resume(c)
+print(coroutine.close(c))
+--> closed
+--> true)lua",
      coroutine_close},
-    {"create", "coroutine.create(f)", "Returns a new coroutine with body f, suspended.", coroutine_create},
-    {"isyieldable", "coroutine.isyieldable([co])", "Whether the coroutine (default: the running one) can yield.",
+    {"create", "coroutine.create(f: function) -> thread",
+     "A new coroutine with body f, suspended. It runs on a stack of its own and may yield from anywhere: from a metamethod, "
+     "a comparator of sort, a function called by gsub."
+     R"lua(
+
+local co = coroutine.create(function(a) return a + 1 end)
+print(coroutine.resume(co, 1))  --> true	2)lua",
+     coroutine_create},
+    {"isyieldable", "coroutine.isyieldable(co?: thread) -> boolean",
+     "Whether the coroutine (the running one by default) can yield: false in the body of a task or native thread, which no "
+     "resume called."
+     R"lua(
+
+print(coroutine.isyieldable())                   --> false
+print(coroutine.wrap(coroutine.isyieldable)())   --> true)lua",
      coroutine_isyieldable},
-    {"resume", "coroutine.resume(co, ...)",
-     "Starts or continues a coroutine with the arguments. Returns true and what it yields or returns, or false and its error; "
-     "false and a message if it cannot be resumed, also because it belongs to another native thread.",
+    {"resume", "coroutine.resume(co: thread, ...: any) -> boolean, any ...",
+     "Starts or continues a coroutine with the arguments. Returns true and what it yields or returns, or false and its "
+     "error. False and a message, too, if it cannot be resumed: \"cannot resume dead coroutine\", \"cannot resume "
+     "non-suspended coroutine\", \"cannot resume a coroutine of native thread 'X'\".\n"
+     "Waits: runs the coroutine, which may wait."
+     R"lua(
+
+local co = coroutine.create(function(a) local b = coroutine.yield(a * 2) return b end)
+print(coroutine.resume(co, 21))   --> true	42
+print(coroutine.resume(co, "x"))  --> true	x
+print(coroutine.resume(co))       --> false	cannot resume dead coroutine)lua",
      coroutine_resume, Intrinsic::kCoroutineResume},
-    {"running", "coroutine.running()", "Returns the running coroutine and whether it is the main one of its thread or task.",
+    {"running", "coroutine.running() -> thread, boolean",
+     "The running coroutine and whether it is the root of a task or native thread."
+     R"lua(
+
+print(select(2, coroutine.running()))  --> true)lua",
      coroutine_running},
-    {"status", "coroutine.status(co)", "Returns \"running\", \"suspended\", \"normal\" (it resumed another) or \"dead\".",
+    {"status", "coroutine.status(co: thread) -> string",
+     "\"running\", \"suspended\" (not started, or it yielded), \"normal\" (it resumed another one) or \"dead\"."
+     R"lua(
+
+local co = coroutine.create(print)
+print(coroutine.status(co))  --> suspended)lua",
      coroutine_status},
-    {"wrap", "coroutine.wrap(f)",
-     "Returns a function that resumes a new coroutine with body f: it returns what resume gives after true, and raises errors.",
+    {"wrap", "coroutine.wrap(f: function) -> function",
+     "A function that resumes a new coroutine with body f: it returns what resume gives behind true, and raises the "
+     "coroutine's errors."
+     R"lua(
+
+local function upto(n) return coroutine.wrap(function() for i = 1, n do coroutine.yield(i) end end) end
+for i in upto(2) do print(i) end
+--> 1
+--> 2)lua",
      coroutine_wrap},
-    {"yield", "coroutine.yield(...)",
-     "Suspends the running coroutine; the arguments become resume's results. Returns what the next resume passes.",
+    {"yield", "coroutine.yield(...: any) -> any ...",
+     "Suspends the running coroutine; the arguments become results of the resume. Returns the arguments of the next resume. "
+     "Works across metamethods, pcall, sort, gsub, load and require.\n"
+     "Raises: \"attempt to yield from outside a coroutine\" in a task's or native thread's own body."
+     R"lua(
+
+local numbers = coroutine.wrap(function() table.sort({3, 1, 2}, function(a, b) coroutine.yield(a) return a < b end) end)
+print(math.type(numbers()))  --> integer)lua",
      coroutine_yield, Intrinsic::kCoroutineYield},
     {nullptr, nullptr, nullptr, nullptr},
 };

@@ -273,37 +273,140 @@ int debug_setcstacklimit(NativeCall& call) {
 // --- registration ----------------------------------------------------------------------------------------------------------
 
 const NativeInfo kFunctions[] = {
-    {"debug", "debug.debug()", "Reads and runs lines from standard input until one says cont.", debug_console},
-    {"gethook", "debug.gethook([thread])", "Returns the coroutine's hook, its mask and count; nil if it has none.", debug_gethook},
-    {"getinfo", "debug.getinfo([thread,] f [, what])",
-     "Returns a table about a function or the function at level f (0 is getinfo itself); nil for a level that does not exist. "
-     "what selects: S source, l current line, u arity, n name, r transfer, t tail call, L active lines, f the function.",
+    {"debug", "debug.debug()",
+     "Reads lines from standard input and runs each, until one says cont.\n"
+     "Waits: blocks the native thread while it reads; the lock is free."
+     R"lua(
+
+debug.debug()  -- standard input is at its end here
+--> stderr: lua_debug>)lua",
+     debug_console},
+    {"gethook", "debug.gethook(co?: thread) -> function?, string, integer",
+     "The coroutine's hook, its mask and its count; nothing but nil if it has none."
+     R"lua(
+
+print(debug.gethook() == nil)  --> true)lua",
+     debug_gethook},
+    {"getinfo", "debug.getinfo([co: thread,] f: function|integer, what?: string) -> table?",
+     "A table about a function, or about the function at level f (0 is getinfo itself, 1 its caller); nil for a level that "
+     "does not exist. what selects fields: S (source, short_src, what, linedefined, lastlinedefined), l (currentline), u "
+     "(nups, nparams, isvararg), n (name, namewhat), r (ftransfer, ntransfer), t (istailcall), L (activelines), f (func); "
+     "all but L and f by default.\n"
+     "Raises: \"invalid option\" for another letter."
+     R"lua(
+
+local function f(a, b) end
+local info = debug.getinfo(f, "Su")
+print(info.linedefined, info.nparams)  --> 1	2)lua",
      debug_getinfo},
-    {"getlocal", "debug.getlocal([thread,] f, local)",
-     "Returns name and value of a local variable at level f (negative: extra arguments), or a parameter's name of function f.",
+    {"getlocal", "debug.getlocal([co: thread,] f: function|integer, number: integer) -> string?, any",
+     "Name and value of a local variable of the function at level f; negative numbers are extra arguments. For a function "
+     "the name of a parameter.\n"
+     "Raises: \"level out of range\"."
+     R"lua(
+
+local x = 7
+print(debug.getlocal(1, 1))  --> x	7)lua",
      debug_getlocal},
-    {"getmetatable", "debug.getmetatable(value)", "The value's metatable, whatever it says about itself, or nil.",
+    {"getmetatable", "debug.getmetatable(value: any) -> table?",
+     "The value's metatable, whatever its field __metatable says."
+     R"lua(
+
+print(debug.getmetatable("").__name)  --> nil)lua",
      debug_getmetatable},
-    {"getregistry", "debug.getregistry()", "The table where libraries keep their values.", debug_getregistry},
-    {"getupvalue", "debug.getupvalue(f, up)", "Returns name and value of an upvalue, nothing if there is none of this number.",
+    {"getregistry", "debug.getregistry() -> table",
+     "The table where libraries keep what scripts do not see."
+     R"lua(
+
+print(type(debug.getregistry()))  --> table)lua",
+     debug_getregistry},
+    {"getupvalue", "debug.getupvalue(f: function, number: integer) -> string?, any",
+     "Name and value of an upvalue; nothing if there is none of this number. Upvalues of natives have the name \"\"."
+     R"lua(
+
+local x = 7
+print(debug.getupvalue(function() return x end, 1))  --> x	7)lua",
      debug_getupvalue},
-    {"getuservalue", "debug.getuservalue(u, n)", "Returns the n-th user value and true, or nil.", debug_getuservalue},
-    {"sethook", "debug.sethook([thread,] hook, mask [, count])",
-     "Calls hook at calls (c), returns (r), new lines (l) and every count instructions of a coroutine. Without arguments: none.",
+    {"getuservalue", "debug.getuservalue(u?: any, n?: integer) -> any, boolean",
+     "The n-th (1) user value of a userdata and true, or nil."
+     R"lua(
+
+print(debug.getuservalue(io.stdout, 1))  --> nil)lua",
+     debug_getuservalue},
+    {"sethook", "debug.sethook([co: thread,] hook?: function, mask?: string, count?: integer)",
+     "Calls hook(event, line) in a coroutine at calls (mask \"c\"), returns (\"r\"), new lines (\"l\") and after every "
+     "count instructions. Without arguments: no hook. A hook cannot wait."
+     R"lua(
+
+local lines = 0
+debug.sethook(function() lines = lines + 1 end, "l")
+local x = 1
+debug.sethook()
+print(lines >= 2)  --> true)lua",
      debug_sethook},
-    {"setlocal", "debug.setlocal([thread,] level, local, value)", "Sets a local variable; returns its name or nil.",
+    {"setlocal", "debug.setlocal([co: thread,] level: integer, number: integer, value: any) -> string?",
+     "Sets a local variable of the function at a level; returns its name, or nil.\n"
+     "Raises: \"level out of range\"."
+     R"lua(
+
+local x = 7
+print(debug.setlocal(1, 1, 8), x)  --> x	8)lua",
      debug_setlocal},
-    {"setmetatable", "debug.setmetatable(value, table)", "Sets the metatable of any value (or its type); returns the value.",
+    {"setmetatable", "debug.setmetatable(value: any, metatable: table?) -> any",
+     "Sets the metatable of any value (for other types than table and userdata: of all values of the type); returns the "
+     "value."
+     R"lua(
+
+debug.setmetatable(0, {__len = function(n) return n end})
+print(#7)  --> 7)lua",
      debug_setmetatable},
-    {"setupvalue", "debug.setupvalue(f, up, value)", "Sets an upvalue; returns its name or nothing.", debug_setupvalue},
-    {"setuservalue", "debug.setuservalue(udata, value, n)", "Sets the n-th user value; returns the userdata, or nil.",
+    {"setupvalue", "debug.setupvalue(f: function, number: integer, value: any) -> string?",
+     "Sets an upvalue; returns its name, nothing if there is none of this number."
+     R"lua(
+
+local x = 7
+debug.setupvalue(function() return x end, 1, 8)
+print(x)  --> 8)lua",
+     debug_setupvalue},
+    {"setuservalue", "debug.setuservalue(u: userdata, value: any, n?: integer) -> userdata?",
+     "Sets the n-th (1) user value; returns the userdata, or nil if it has no such value."
+     R"lua(
+
+print(debug.setuservalue(io.stdout, 1, 1))  --> nil)lua",
      debug_setuservalue},
-    {"traceback", "debug.traceback([thread,] [message [, level]])",
-     "Returns message with a description of the call stack; a message that is no text is returned as it is.", debug_traceback},
-    {"upvalueid", "debug.upvalueid(f, n)", "A light userdata that tells upvalues apart, or nil.", debug_upvalueid},
-    {"upvaluejoin", "debug.upvaluejoin(f1, n1, f2, n2)", "Makes upvalue n1 of f1 the same variable as upvalue n2 of f2.",
+    {"traceback", "debug.traceback([co: thread,] message?: any, level?: integer) -> any",
+     "The message with a description of the call stack below it, from a level on (1: the caller). A message that is neither "
+     "string nor nil is returned as it is."
+     R"lua(
+
+print((debug.traceback("here"):match "[^\n]*\n[^\n]*"))
+--> here
+--> stack traceback:)lua",
+     debug_traceback},
+    {"upvalueid", "debug.upvalueid(f: function, number: integer) -> userdata?",
+     "A light userdata that two functions have in common if they share the variable; nil if there is no such upvalue."
+     R"lua(
+
+local x
+local function f() return x end
+local function g() return x end
+print(debug.upvalueid(f, 1) == debug.upvalueid(g, 1))  --> true)lua",
+     debug_upvalueid},
+    {"upvaluejoin", "debug.upvaluejoin(f1: function, n1: integer, f2: function, n2: integer)",
+     "Makes upvalue n1 of f1 the same variable as upvalue n2 of f2.\n"
+     "Raises: \"invalid upvalue index\"."
+     R"lua(
+
+local a, b = 1, 2
+local function f() return a end
+debug.upvaluejoin(f, 1, function() return b end, 1)
+print(f())  --> 2)lua",
      debug_upvaluejoin},
-    {"setcstacklimit", "debug.setcstacklimit(limit)", "Changes nothing; returns the fixed limit of nested native calls.",
+    {"setcstacklimit", "debug.setcstacklimit(limit: integer) -> integer",
+     "Changes nothing; returns the fixed limit of nested native calls."
+     R"lua(
+
+print(debug.setcstacklimit(1000))  --> 200)lua",
      debug_setcstacklimit},
     {nullptr, nullptr, nullptr, nullptr},
 };

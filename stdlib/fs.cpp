@@ -402,7 +402,11 @@ int tempdir_close(NativeCall& call) {
   return outcome(call, job->error, text);
 }
 
-constexpr NativeInfo kTempdirClose = {"close", "tempdir:close()", "Removes the folder with all that is in it.", tempdir_close};
+constexpr NativeInfo kTempdirClose = {
+    "close", "TemporaryFolder:close() -> boolean?",
+    "Removes the folder with all that is in it.\n"
+    "Waits: parks the task.",
+    tempdir_close};
 
 int fs_tempdir(NativeCall& call) {
   const char* parent = std::getenv("TMPDIR");
@@ -425,21 +429,138 @@ int fs_tempdir(NativeCall& call) {
 }
 
 const NativeInfo kFunctions[] = {
-    {"append", "fs.append(path, text)", "Adds text at the end of a file, which is made if it is missing.", fs_append},
-    {"copy", "fs.copy(from, to)", "Copies a file with its permissions.", fs_copy},
-    {"dir", "fs.dir(path)", "A sorted list of the names in a folder.", fs_dir},
-    {"exists", "fs.exists(path)", "Whether there is such a file or folder.", fs_exists},
-    {"glob", "fs.glob(pattern)", "A sorted list of the paths that match; \"**\" stands for any number of folders.", fs_glob},
-    {"mkdir", "fs.mkdir(path[, {parents=}])", "Makes a folder; with parents=true also those above it.", fs_mkdir},
-    {"open", "fs.open(path[, mode])", "Opens a file, modes as of io.open. Returns a File.", fs_open},
-    {"read", "fs.read(path)", "The content of a file.", fs_read},
-    {"remove", "fs.remove(path[, {recursive=}])", "Removes a file or an empty folder; with recursive=true all in it.", fs_remove},
-    {"rename", "fs.rename(from, to)", "Gives a file or folder another name.", fs_rename},
-    {"stat", "fs.stat(path)", "Facts about a file: {type, size, mtime, inode, dev, mode}.", fs_stat},
-    {"tempdir", "fs.tempdir()", "A new folder with field path; closing it removes it.", fs_tempdir},
-    {"watch", "fs.watch(path)", "An iterator of changes of a file or of a folder's files: {path=, kind=}.", fs_watch},
-    {"write", "fs.write(path, text[, {atomic=}])",
-     "Writes a file. With atomic=true it has the old content or the new one at any time.", fs_write},
+    {"append", "fs.append(path: string, text: string) -> boolean?",
+     "Adds text at the end of a file, which is made if it is missing.\n"
+     "Fails: nil, message, code.\n"
+     "Waits: parks the task."
+     R"lua(
+
+fs.append("log.txt", "one\n")
+fs.append("log.txt", "two\n")
+print(#fs.read "log.txt")  --> 8)lua",
+     fs_append},
+    {"copy", "fs.copy(from: string, to: string) -> boolean?",
+     "Copies a file with its permissions; an existing one is replaced.\n"
+     "Fails: nil, message, code.\n"
+     "Waits: parks the task."
+     R"lua(
+
+fs.write("a.txt", "text")
+print(fs.copy("a.txt", "b.txt"), fs.read "b.txt")  --> true	text)lua",
+     fs_copy},
+    {"dir", "fs.dir(path: string) -> table?",
+     "A sorted list of the names in a folder, without \".\" and \"..\".\n"
+     "Fails: nil, message, code.\n"
+     "Waits: parks the task."
+     R"lua(
+
+fs.mkdir "d" fs.write("d/b", "") fs.write("d/a", "")
+print(table.concat(fs.dir "d", " "))  --> a b)lua",
+     fs_dir},
+    {"exists", "fs.exists(path: string) -> boolean",
+     "Whether there is such a file or folder; links are followed.\n"
+     "Waits: parks the task."
+     R"lua(
+
+print(fs.exists "missing.txt")  --> false)lua",
+     fs_exists},
+    {"glob", "fs.glob(pattern: string) -> table",
+     "A sorted list of the paths that match: * ? and [a-z] stand for parts of a name, \"**\" for any number of folders. "
+     "Names with a dot in front need one in the pattern.\n"
+     "Waits: parks the task."
+     R"lua(
+
+fs.mkdir("g/deep", {parents = true}) fs.write("g/x.txt", "") fs.write("g/deep/y.txt", "")
+print(table.concat(fs.glob "g/**/*.txt", " "))  --> g/deep/y.txt g/x.txt)lua",
+     fs_glob},
+    {"mkdir", "fs.mkdir(path: string, options?: table) -> boolean?",
+     "Makes a folder; with parents=true also those above it, and it may exist.\n"
+     "Fails: nil, message, code.\n"
+     "Waits: parks the task."
+     R"lua(
+
+print(fs.mkdir("one/two", {parents = true}))  --> true
+print(select(3, fs.mkdir "one"))              --> EEXIST)lua",
+     fs_mkdir},
+    {"open", "fs.open(path: string, mode?: string) -> File?",
+     "Opens a file, modes as of io.open, for use from any native thread.\n"
+     "Fails: nil, message, code.\n"
+     "Waits: parks the task."
+     R"lua(
+
+local f <close> = assert(fs.open("note.txt", "w"))
+f:write("one\n", 2, "\n"))lua",
+     fs_open},
+    {"read", "fs.read(path: string) -> string?",
+     "The content of a file.\n"
+     "Fails: nil, message, code.\n"
+     "Waits: parks the task."
+     R"lua(
+
+print(fs.read "missing.txt")  --> nil	ENOENT: no such file or directory: missing.txt	ENOENT)lua",
+     fs_read},
+    {"remove", "fs.remove(path: string, options?: table) -> boolean?",
+     "Removes a file or an empty folder; with recursive=true a folder with all in it.\n"
+     "Fails: nil, message, code.\n"
+     "Waits: parks the task."
+     R"lua(
+
+fs.mkdir "r" fs.write("r/x", "")
+print(select(3, fs.remove "r"), fs.remove("r", {recursive = true}))  --> ENOTEMPTY	true)lua",
+     fs_remove},
+    {"rename", "fs.rename(from: string, to: string) -> boolean?",
+     "Renames or moves a file or folder; an existing file of the new name is replaced.\n"
+     "Fails: nil, message, code.\n"
+     "Waits: parks the task."
+     R"lua(
+
+fs.write("old.txt", "x")
+print(fs.rename("old.txt", "new.txt"), fs.exists "old.txt")  --> true	false)lua",
+     fs_rename},
+    {"stat", "fs.stat(path: string) -> table?",
+     "Facts about a file: {type, size, mtime, inode, dev, mode}: type is \"file\", \"directory\", \"socket\" ..., size "
+     "in bytes, mtime in seconds since 1970 with fractions, mode the permission bits. Links are followed.\n"
+     "Fails: nil, message, code.\n"
+     "Waits: parks the task."
+     R"lua(
+
+fs.write("five.txt", "12345")
+local facts = fs.stat "five.txt"
+print(facts.type, facts.size)  --> file	5)lua",
+     fs_stat},
+    {"tempdir", "fs.tempdir() -> TemporaryFolder?",
+     "A new folder, its name in the field path; closing it removes it with all in it.\n"
+     "Fails: nil, message, code.\n"
+     "Waits: parks the task."
+     R"lua(
+
+local path
+do
+  local folder <close> = fs.tempdir()
+  path = folder.path
+  fs.write(path .. "/x", "1")
+end
+print(fs.exists(path))  --> false)lua",
+     fs_tempdir},
+    {"watch", "fs.watch(path: string) -> FileWatch?",
+     "An iterator over changes of a file or of a folder's files: tables {path=, "
+     "kind=\"created\"|\"changed\"|\"removed\"}. Closable.\n"
+     "Fails: nil, message, code."
+     R"lua(
+
+local folder <close> = fs.tempdir()
+local changes <close> = fs.watch(folder.path)
+fs.write(folder.path .. "/new.txt", "")
+print(changes:next().kind)  --> created)lua",
+     fs_watch},
+    {"write", "fs.write(path: string, text: string, options?: table) -> boolean?",
+     "Writes a file. With atomic=true it has the old content or the new one at any time, also after a crash.\n"
+     "Fails: nil, message, code.\n"
+     "Waits: parks the task."
+     R"lua(
+
+print(fs.write("settings.txt", "size = 3\n", {atomic = true}))  --> true)lua",
+     fs_write},
     {nullptr, nullptr, nullptr, nullptr},
 };
 

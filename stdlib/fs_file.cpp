@@ -175,13 +175,40 @@ int file_close(NativeCall& call) {
 }
 
 const NativeInfo kMethods[] = {
-    {"chunks", "file:chunks([n])", "Iterates over pieces of n bytes, the last may be shorter.", file_chunks},
-    {"close", "file:close()", "Closes it; later calls do nothing.", file_close},
-    {"flush", "file:flush()", "What was written is on the disk when it returns.", file_flush},
-    {"lines", "file:lines()", "Iterates over lines, without their ends.", file_lines},
-    {"read", "file:read(...)", "Reads by the formats of io.read; after the end it sees what was appended.", file_read},
-    {"seek", "file:seek([whence[, offset]])", "Sets and returns the position, as in io.", file_seek},
-    {"write", "file:write(...)", "Writes strings and numbers.", file_write},
+    {"chunks", "File:chunks(n?: integer) -> function",
+     "A closable iterator over pieces of n (65536) bytes; the last may be shorter.\n"
+     "Raises: a message if reading fails.",
+     file_chunks},
+    {"close", "File:close() -> boolean?",
+     "Closes it; later calls do nothing.\n"
+     "Fails: nil, message, code.\n"
+     "Waits: parks the task.",
+     file_close},
+    {"flush", "File:flush() -> boolean?",
+     "What was written is on the disk when it returns.\n"
+     "Fails: nil, message, code.\n"
+     "Waits: parks the task.",
+     file_flush},
+    {"lines", "File:lines() -> function",
+     "A closable iterator over lines, without their ends.\n"
+     "Raises: a message if reading fails.",
+     file_lines},
+    {"read", "File:read(...: string|integer) -> any ...",
+     "Reads by the formats of io.read; after the end of the file it sees what was appended since.\n"
+     "Fails: nil, message, code.\n"
+     "Waits: parks the task.",
+     file_read},
+    {"seek", "File:seek(whence?: string, offset?: integer) -> integer?",
+     "Moves to offset (0) bytes from \"set\", \"cur\" (the default) or \"end\"; returns the position from the start, "
+     "0-based.\n"
+     "Fails: nil, message, code.\n"
+     "Waits: parks the task.",
+     file_seek},
+    {"write", "File:write(...: string|number) -> File?",
+     "Writes strings and numbers.\n"
+     "Fails: nil, message, code.\n"
+     "Waits: parks the task.",
+     file_write},
     {nullptr, nullptr, nullptr, nullptr},
 };
 

@@ -104,8 +104,14 @@ int watch_close(NativeCall& call) {
 }
 
 const NativeInfo kMethods[] = {
-    {"close", "watch:close()", "Ends the watch.", watch_close},
-    {"next", "watch:next([timeout])", "Waits for the next change: {path=, kind=\"created\"|\"changed\"|\"removed\"}.", watch_next},
+    {"close", "FileWatch:close()",
+     "Ends the watch.",
+     watch_close},
+    {"next", "FileWatch:next(timeout?: number) -> table?",
+     "Waits for the next change: {path=, kind=\"created\"|\"changed\"|\"removed\"}. nil, \"timeout\", "
+     "\"ETIMEDOUT\" when late; nil when closed.\n"
+     "Waits: parks the task.",
+     watch_next},
     {nullptr, nullptr, nullptr, nullptr},
 };
 

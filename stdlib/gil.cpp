@@ -161,18 +161,42 @@ int gil_hold(NativeCall& call) {
 }
 
 const NativeInfo kFunctions[] = {
-    {"hold", "gil.hold(f, ...)",
-     "Calls f without any forced switch to another native thread; a wait inside raises. Returns f's results.", gil_hold},
-    {"stats", "gil.stats([reset])",
+    {"hold", "gil.hold(f: function, ...: any) -> any ...",
+     "Calls f without any forced switch to another native thread and returns its results.\n"
+     "Raises: a wait inside f that would park raises."
+     R"lua(
+
+local n = 0
+gil.hold(function() for _ = 1, 1000 do n = n + 1 end end)
+print(n)  --> 1000)lua",
+     gil_hold},
+    {"stats", "gil.stats(reset?: boolean) -> table",
      "Figures since the start or the last reset: {switches, forced, voluntary, held, waited, longest={seconds, where}, "
-     "threads={[id]={name, held, waited, released, switches, forced, voluntary}}}, times in seconds; the last thousand native threads that have ended are "
-     "among them. With a true argument they begin anew afterwards.",
+     "threads={[id]={name, held, waited, released, switches, forced, voluntary}}}, times in seconds; the last thousand "
+     "native threads that have ended are among them. With true they begin anew afterwards."
+     R"lua(
+
+print(gil.stats().forced)  --> 0)lua",
      gil_stats},
-    {"switch", "gil.switch()", "Lets the native thread run that waits longest. Returns whether one did.", gil_switch},
-    {"switch_interval", "gil.switch_interval([seconds])",
-     "Returns how long a native thread keeps the GIL while others want it; with an argument (0.00005 to 1) sets it first.",
+    {"switch", "gil.switch() -> boolean",
+     "Lets the native thread run that waits longest for the lock. Whether there was one."
+     R"lua(
+
+print(gil.switch())  --> false)lua",
+     gil_switch},
+    {"switch_interval", "gil.switch_interval(seconds?: number) -> number",
+     "How long a native thread keeps the GIL while others want it; with an argument (0.00005 to 1) sets it first.\n"
+     "Raises: a bad argument outside that range."
+     R"lua(
+
+print(gil.switch_interval())  --> 0.005)lua",
      gil_switch_interval},
-    {"waiters", "gil.waiters()", "The number of native threads that wait for the GIL at this moment.", gil_waiters},
+    {"waiters", "gil.waiters() -> integer",
+     "The number of native threads that wait for the GIL at this moment."
+     R"lua(
+
+print(gil.waiters())  --> 0)lua",
+     gil_waiters},
     {nullptr, nullptr, nullptr, nullptr},
 };
 

@@ -157,22 +157,99 @@ int io_lines(NativeCall& call) {
 }
 
 const NativeInfo kFunctions[] = {
-    {"close", "io.close([file])", "Closes the file, or the default output file, as file:close() does.", io_close},
-    {"flush", "io.flush()", "Writes out what is buffered for the default output file.", io_flush},
-    {"input", "io.input([file])", "Returns the default input file; a name or handle replaces it first.", io_input},
-    {"lines", "io.lines([filename, ...])",
-     "Opens a file and returns an iterator that reads by the formats (default \"l\") and closes the file at the end; three values "
-     "more make for close it when the loop is left. Without a name: the default input file, which stays open.",
+    {"close", "io.close(file?: FILE*) -> boolean?, string, integer",
+     "Closes a file, the default output file by default, as file:close() does."
+     R"lua(
+
+local f = io.tmpfile()
+print(io.close(f), io.type(f))  --> true	closed file)lua",
+     io_close},
+    {"flush", "io.flush() -> FILE*?",
+     "Writes out what is buffered for the default output file, and returns it.\n"
+     "Fails: nil, message, number.\n"
+     "Waits: blocks the native thread; the lock is free."
+     R"lua(
+
+io.write "written" io.flush()  --> written)lua",
+     io_flush},
+    {"input", "io.input(file?: FILE*|string) -> FILE*",
+     "The default input file; a handle, or the name of a file to open, replaces it first.\n"
+     "Raises: a message if the file cannot be opened."
+     R"lua(
+
+print(io.input() == io.stdin)  --> true)lua",
+     io_input},
+    {"lines", "io.lines(filename?: string, ...: string|integer) -> function, nil, nil, FILE*",
+     "Opens a file for a generic for: each step reads by the formats (\"l\", a line, by default). The file is closed at "
+     "the end and when the loop is left. Without a name: the default input file, which stays open.\n"
+     "Raises: a message if the file cannot be opened or read.\n"
+     "Waits: each step blocks the native thread; the lock is free."
+     R"lua(
+
+local f = io.open("two.txt", "w") f:write "a\nb\n" f:close()
+for line in io.lines "two.txt" do print(line) end
+--> a
+--> b)lua",
      io_lines},
-    {"open", "io.open(filename [, mode])",
-     "Opens a file: r, w, a, with + for both ways and b. Returns a handle, or nil, message, code.", io_open},
-    {"output", "io.output([file])", "Returns the default output file; a name or handle replaces it first.", io_output},
-    {"popen", "io.popen(prog [, mode])", "Starts a command and returns a handle to read its output (r) or write its input (w).",
+    {"open", "io.open(filename: string, mode?: string) -> FILE*?",
+     "Opens a file. mode: \"r\" (the default), \"w\" (empties it), \"a\" (appends), each also with \"+\" for both "
+     "ways and with \"b\".\n"
+     "Fails: nil, \"name: reason\", number.\n"
+     "Raises: \"invalid mode\".\n"
+     "Waits: blocks the native thread; the lock is free. fs.open parks the task instead."
+     R"lua(
+
+local f <close> = assert(io.open("note.txt", "w"))
+f:write("1 ", 2, "\n")
+print(io.open "missing.txt")  --> nil	missing.txt: No such file or directory	2)lua",
+     io_open},
+    {"output", "io.output(file?: FILE*|string) -> FILE*",
+     "The default output file; a handle, or the name of a file to open for writing, replaces it first.\n"
+     "Raises: a message if the file cannot be opened."
+     R"lua(
+
+print(io.output() == io.stdout)  --> true)lua",
+     io_output},
+    {"popen", "io.popen(command: string, mode?: string) -> FILE*?",
+     "Starts a shell command and returns a handle to read what it writes (\"r\", the default) or to write what it reads "
+     "(\"w\"). process.run and process.spawn park the task instead of blocking.\n"
+     "Fails: nil, message, number.\n"
+     "Waits: reading and closing block the native thread; the lock is free."
+     R"lua(
+
+local p = io.popen "echo hello"
+print(p:read "l")  --> hello
+print(p:close())   --> true	exit	0)lua",
      io_popen},
-    {"read", "io.read(...)", "Reads by formats from the default input file, as file:read does.", io_read},
-    {"tmpfile", "io.tmpfile()", "A handle to a temporary file that vanishes when the program ends.", io_tmpfile},
-    {"type", "io.type(obj)", "\"file\", \"closed file\", or nil for what is no handle.", io_type},
-    {"write", "io.write(...)", "Writes to the default output file, as file:write does.", io_write},
+    {"read", "io.read(...: string|integer) -> any ...",
+     "Reads by formats from the default input file, as file:read does.\n"
+     "Waits: blocks the native thread; the lock is free. process.stdin():read() parks the task instead."
+     R"lua(
+
+print(io.read "l")  --> nil)lua",
+     io_read},
+    {"tmpfile", "io.tmpfile() -> FILE*?",
+     "A handle to a temporary file, open both ways, that vanishes when the program ends.\n"
+     "Fails: nil, message, number."
+     R"lua(
+
+local f = io.tmpfile()
+f:write "abc" f:seek "set"
+print(f:read "a")  --> abc)lua",
+     io_tmpfile},
+    {"type", "io.type(v: any) -> string?",
+     "\"file\", \"closed file\", or nil for what is no handle."
+     R"lua(
+
+print(io.type(io.stdout), io.type(42))  --> file	nil)lua",
+     io_type},
+    {"write", "io.write(...: string|number) -> FILE*?",
+     "Writes to the default output file, as file:write does.\n"
+     "Waits: blocks the native thread when the buffer is full; the lock is free."
+     R"lua(
+
+io.write("a", 1, 2.5, "\n")  --> a12.5)lua",
+     io_write},
     {nullptr, nullptr, nullptr, nullptr},
 };
 

@@ -207,17 +207,59 @@ int file_tostring(NativeCall& call) {
 }
 
 const NativeInfo kMethods[] = {
-    {"close", "file:close()", "Closes the file: true, or nil, message, code; after popen: true or nil, \"exit\" or \"signal\", number.",
+    {"close", "FILE*:close() -> boolean?, string, integer",
+     "Closes the file: true. Of a command that popen started the end: true or nil, \"exit\" or \"signal\", number.\n"
+     "Fails: nil, message, number.\n"
+     "Waits: blocks the native thread until the command has ended; the lock is free."
+     R"lua(
+
+print(io.popen("exit 3"):close())  --> nil	exit	3)lua",
      file_close},
-    {"flush", "file:flush()", "Writes what is still buffered: true, or nil, message, code.", file_flush},
-    {"lines", "file:lines(...)", "An iterator that reads by the formats (default \"l\"); the file stays open.", file_lines},
-    {"read", "file:read(...)",
-     "Reads by formats: \"n\" a numeral, \"l\" a line, \"L\" a line with its end, \"a\" the rest, a number so many bytes. nil at the end "
-     "of the file; nil, message, code after a failure.",
+    {"flush", "FILE*:flush() -> FILE*?",
+     "Writes what is still buffered; returns the file.\n"
+     "Fails: nil, message, number.\n"
+     "Waits: blocks the native thread; the lock is free.",
+     file_flush},
+    {"lines", "FILE*:lines(...: string|integer) -> function",
+     "An iterator that reads by the formats (\"l\" by default); the file stays open.\n"
+     "Raises: a message if reading fails.",
+     file_lines},
+    {"read", "FILE*:read(...: string|integer) -> any ...",
+     "Reads by formats: \"n\" a numeral, \"l\" a line without its end (the default), \"L\" with it, \"a\" all that "
+     "is left (\"\" at the end), a number: up to so many bytes. nil at the end of the file, and for what does not fit.\n"
+     "Fails: nil, message, number.\n"
+     "Raises: \"invalid format\".\n"
+     "Waits: blocks the native thread; the lock is free."
+     R"lua(
+
+local f = io.tmpfile()
+f:write "12 apples\nrest" f:seek "set"
+print(f:read("n", "l", "a"))  --> 12	 apples	rest)lua",
      file_read},
-    {"seek", "file:seek([whence [, offset]])", "Moves to offset from \"set\", \"cur\" or \"end\"; returns the position.", file_seek},
-    {"setvbuf", "file:setvbuf(mode [, size])", "Buffers nothing (\"no\"), blocks (\"full\") or lines (\"line\").", file_setvbuf},
-    {"write", "file:write(...)", "Writes strings and numbers; returns the file, or nil, message, code.", file_write},
+    {"seek", "FILE*:seek(whence?: string, offset?: integer) -> integer?",
+     "Moves to offset (0) bytes from \"set\" (the start), \"cur\" (here, the default) or \"end\"; returns the position "
+     "from the start, 0-based.\n"
+     "Fails: nil, message, number."
+     R"lua(
+
+local f = io.tmpfile()
+f:write "abc"
+print(f:seek("end"), f:seek("set", 1), f:read(1))  --> 3	1	b)lua",
+     file_seek},
+    {"setvbuf", "FILE*:setvbuf(mode: string, size?: integer) -> boolean?",
+     "Buffers nothing (\"no\"), blocks of size bytes (\"full\") or lines (\"line\")."
+     R"lua(
+
+print(io.stdout:setvbuf "line")  --> true)lua",
+     file_setvbuf},
+    {"write", "FILE*:write(...: string|number) -> FILE*?",
+     "Writes strings and numbers; returns the file, so calls can be chained.\n"
+     "Fails: nil, message, number.\n"
+     "Waits: blocks the native thread when the buffer is full; the lock is free."
+     R"lua(
+
+io.stdout:write("a"):write("b\n")  --> ab)lua",
+     file_write},
     {nullptr, nullptr, nullptr, nullptr},
 };
 const NativeInfo kMetamethods[] = {

@@ -108,8 +108,9 @@ int careful_collectgarbage(NativeCall& call) {
 }
 
 const NativeInfo kCarefulCollector[] = {
-    {"collectgarbage", "collectgarbage([option])",
-     "\"collect\" (the default), \"step\", \"count\" or \"isrunning\"; a script with limits cannot stop or tune the collector.",
+    {"collectgarbage", "collectgarbage(option?: string) -> any",
+     "\"collect\" (the default), \"step\", \"count\" or \"isrunning\"; a script with limits cannot stop or tune the "
+     "collector.",
      careful_collectgarbage},
     {nullptr, nullptr, nullptr, nullptr},
 };

@@ -279,64 +279,163 @@ int math_randomseed(NativeCall& call) {
 
 const NativeInfo kFunctions[] = {
     {"abs", "math.abs(x: number) -> number",
-     "The maximum of x and -x. An integer gives an integer; the smallest integer wraps around to itself.", math_abs,
+     "The maximum of x and -x. An integer gives an integer; the smallest integer wraps around to itself."
+     R"lua(
+
+print(math.abs(-3), math.abs(-0.5))  --> 3	0.5)lua",
+     math_abs,
      intrinsic_of(LibraryIntrinsic::kMathAbs)},
     {"ceil", "math.ceil(x: number) -> number",
-     "The smallest integral value that is not less than x: an integer if it fits one, else a float.", math_ceil,
+     "The smallest integral value that is not less than x: an integer if it fits one, else a float."
+     R"lua(
+
+print(math.ceil(2.1), math.ceil(-2.1))  --> 3	-2)lua",
+     math_ceil,
      Intrinsic::kBrief, brief_ceil},
     {"floor", "math.floor(x: number) -> number",
-     "The largest integral value that is not greater than x: an integer if it fits one, else a float.", math_floor,
+     "The largest integral value that is not greater than x: an integer if it fits one, else a float."
+     R"lua(
+
+print(math.floor(2.9), math.floor(-2.1))  --> 2	-3)lua",
+     math_floor,
      Intrinsic::kMathFloor},
     {"fmod", "math.fmod(x: number, y: number) -> number",
-     "The remainder of x / y with the quotient rounded towards zero, so it has the sign of x (`%` has the sign of y). "
-     "Two integers give an integer; then a y of zero is an error.",
+     "The remainder of x / y with the quotient rounded towards zero, so it has the sign of x (`%` has the sign of y). Two "
+     "integers give an integer; then a y of zero is an error."
+     R"lua(
+
+print(math.fmod(-7, 3), -7 % 3)  --> -1	2)lua",
      math_fmod},
     {"modf", "math.modf(x: number) -> number, float",
-     "The integral part of x, rounded towards zero (an integer if it fits one), and the fraction, a float.",
+     "The integral part of x, rounded towards zero (an integer if it fits one), and the fraction, a float."
+     R"lua(
+
+print(math.modf(3.25))  --> 3	0.25)lua",
      math_modf},
-    {"sqrt", "math.sqrt(x: number) -> float", "The square root of x, a float; NaN for a negative number.", math_sqrt,
+    {"sqrt", "math.sqrt(x: number) -> float",
+     "The square root of x, a float; NaN for a negative number."
+     R"lua(
+
+print(math.sqrt(2) ^ 2 - 2 < 1e-9)  --> true)lua",
+     math_sqrt,
      Intrinsic::kMathSqrt},
-    {"exp", "math.exp(x: number) -> float", "e to the power of x.", math_exp, Intrinsic::kBrief, brief_float<std::exp>},
+    {"exp", "math.exp(x: number) -> float",
+     "e to the power of x."
+     R"lua(
+
+print(math.exp(0))  --> 1.0)lua",
+     math_exp, Intrinsic::kBrief, brief_float<std::exp>},
     {"log", "math.log(x: number, base?: number) -> float",
-     "The logarithm of x in the given base; the default is e. Bases 2 and 10 are exact for powers of the base.", math_log,
+     "The logarithm of x in the given base; the default is e. Bases 2 and 10 are exact for powers of the base."
+     R"lua(
+
+print(math.log(8, 2), math.log(1000, 10))  --> 3.0	3.0)lua",
+     math_log,
      Intrinsic::kBrief, brief_float<std::log>},
-    {"sin", "math.sin(x: number) -> float", "The sine of x, an angle in radians.", math_sin, Intrinsic::kBrief,
+    {"sin", "math.sin(x: number) -> float",
+     "The sine of x, an angle in radians."
+     R"lua(
+
+print(math.sin(math.pi / 2))  --> 1.0)lua",
+     math_sin, Intrinsic::kBrief,
      brief_float<std::sin>},
-    {"cos", "math.cos(x: number) -> float", "The cosine of x, an angle in radians.", math_cos, Intrinsic::kBrief,
+    {"cos", "math.cos(x: number) -> float",
+     "The cosine of x, an angle in radians."
+     R"lua(
+
+print(math.cos(math.pi))  --> -1.0)lua",
+     math_cos, Intrinsic::kBrief,
      brief_float<std::cos>},
-    {"tan", "math.tan(x: number) -> float", "The tangent of x, an angle in radians.", math_tan},
-    {"asin", "math.asin(x: number) -> float", "The angle in radians whose sine is x; NaN outside -1..1.", math_asin},
-    {"acos", "math.acos(x: number) -> float", "The angle in radians whose cosine is x; NaN outside -1..1.", math_acos},
+    {"tan", "math.tan(x: number) -> float",
+     "The tangent of x, an angle in radians."
+     R"lua(
+
+print(math.tan(0))  --> 0.0)lua",
+     math_tan},
+    {"asin", "math.asin(x: number) -> float",
+     "The angle in radians whose sine is x; NaN outside -1..1."
+     R"lua(
+
+print(math.deg(math.asin(1)))  --> 90.0)lua",
+     math_asin},
+    {"acos", "math.acos(x: number) -> float",
+     "The angle in radians whose cosine is x; NaN outside -1..1."
+     R"lua(
+
+print(math.deg(math.acos(-1)))  --> 180.0)lua",
+     math_acos},
     {"atan", "math.atan(y: number, x?: number) -> float",
-     "The angle in radians of the point (x, y), in -pi..pi: the signs of both choose the quadrant. x is 1 by default, "
-     "which gives the arc tangent of y.",
+     "The angle in radians of the point (x, y), in -pi..pi: the signs of both choose the quadrant. x is 1 by default, which "
+     "gives the arc tangent of y."
+     R"lua(
+
+print(math.deg(math.atan(1, -1)))  --> 135.0)lua",
      math_atan},
-    {"deg", "math.deg(x: number) -> float", "Converts an angle from radians to degrees.", math_deg},
-    {"rad", "math.rad(x: number) -> float", "Converts an angle from degrees to radians.", math_rad},
+    {"deg", "math.deg(x: number) -> float",
+     "Converts an angle from radians to degrees."
+     R"lua(
+
+print(math.deg(math.pi))  --> 180.0)lua",
+     math_deg},
+    {"rad", "math.rad(x: number) -> float",
+     "Converts an angle from degrees to radians."
+     R"lua(
+
+print(math.rad(180) == math.pi)  --> true)lua",
+     math_rad},
     {"max", "math.max(x: number, ...: number) -> number",
-     "The largest of its arguments, compared as `<` does: integers and floats by their exact values. At least one is needed.",
+     "The largest of its arguments, compared as `<` does: integers and floats by their exact values. At least one is needed."
+     R"lua(
+
+print(math.max(1, 2.5, -3))  --> 2.5)lua",
      math_max, intrinsic_of(LibraryIntrinsic::kMathMax)},
     {"min", "math.min(x: number, ...: number) -> number",
-     "The smallest of its arguments, compared as `<` does: integers and floats by their exact values. At least one is needed.",
+     "The smallest of its arguments, compared as `<` does: integers and floats by their exact values. At least one is needed."
+     R"lua(
+
+print(math.min(1, 2.5, -3))  --> -3)lua",
      math_min, intrinsic_of(LibraryIntrinsic::kMathMin)},
     {"tointeger", "math.tointeger(x: any) -> integer?",
-     "x as an integer if it is an integer, a float with an integral value that fits, or a string of one of those; else nil.",
+     "x as an integer if it is an integer, a float with an integral value that fits, or a string of one of those; else nil."
+     R"lua(
+
+print(math.tointeger(3.0), math.tointeger(3.5), math.tointeger "8")  --> 3	nil	8)lua",
      math_tointeger, Intrinsic::kBrief, brief_tointeger},
-    {"type", "math.type(x: any) -> string?", "\"integer\" or \"float\" for a number, nil for any other value.", math_type},
-    {"ult", "math.ult(m: integer, n: integer) -> boolean", "Whether m < n when both are read as unsigned integers.", math_ult},
+    {"type", "math.type(x: any) -> string?",
+     "\"integer\" or \"float\" for a number, nil for any other value."
+     R"lua(
+
+print(math.type(1), math.type(1.0), math.type "1")  --> integer	float	nil)lua",
+     math_type},
+    {"ult", "math.ult(m: integer, n: integer) -> boolean",
+     "Whether m < n when both are read as unsigned integers."
+     R"lua(
+
+print(math.ult(1, -1))  --> true)lua",
+     math_ult},
     {nullptr, nullptr, nullptr, nullptr},
 };
 
 const NativeInfo kRandom = {
     "random", "math.random(m?: integer, n?: integer) -> number",
-    "A pseudo-random number: without arguments a float in [0, 1); with m and n an integer in m..n; with n only an "
-    "integer in 1..n; math.random(0) an integer of 64 random bits. An empty interval is an error. Not for secrets.",
+    "A pseudo-random number: without arguments a float in [0, 1); with m and n an integer in m..n; with n only an integer in "
+    "1..n; math.random(0) an integer of 64 random bits. An empty interval is an error. Not for secrets."
+    R"lua(
+
+local n = math.random(6)
+print(n >= 1 and n <= 6)  --> true)lua",
     math_random, Intrinsic::kBrief, brief_random};
 
 const NativeInfo kRandomSeed = {
     "randomseed", "math.randomseed(x?: integer, y?: integer) -> integer, integer",
     "Sets the seed of math.random to the integers x and y (y is 0 by default); equal seeds give equal sequences. Without "
-    "arguments it takes a seed that nobody can foresee. Returns the two numbers that were used.",
+    "arguments it takes a seed that nobody can foresee. Returns the two numbers that were used."
+    R"lua(
+
+math.randomseed(42)
+local a = math.random()
+math.randomseed(42)
+print(a == math.random())  --> true)lua",
     math_randomseed};
 
 void add_generator(ThreadState& thread, Table* library) {

@@ -270,8 +270,14 @@ int listener_close(NativeCall& call) {
 }
 
 const NativeInfo kListenerMethods[] = {
-    {"accept", "listener:accept([timeout])", "Waits for a connection; returns its Stream.", accept_one},
-    {"close", "listener:close()", "Closes it; who waits in accept gets EBADF.", listener_close},
+    {"accept", "Listener:accept(timeout?: number) -> Stream?",
+     "Waits for a connection.\n"
+     "Fails: nil, message, code: \"timeout\", \"ETIMEDOUT\" when late, EBADF when it is closed meanwhile.\n"
+     "Waits: parks the task.",
+     accept_one},
+    {"close", "Listener:close() -> boolean",
+     "Closes it; who waits in accept gets EBADF.",
+     listener_close},
     {nullptr, nullptr, nullptr, nullptr},
 };
 
@@ -445,10 +451,24 @@ int udp_close(NativeCall& call) {
 }
 
 const NativeInfo kUdpMethods[] = {
-    {"bind", "udp:bind(host, port)", "Receives at this address; port 0: any.", udp_bind},
-    {"close", "udp:close()", "Closes it.", udp_close},
-    {"receive", "udp:receive([timeout])", "Waits for a datagram; returns data, host, port.", udp_receive},
-    {"send", "udp:send(data, host, port)", "Sends a datagram.", udp_send},
+    {"bind", "Udp:bind(host: string, port: integer) -> boolean?",
+     "Receives at this address; port 0: any free one, then in the field port.\n"
+     "Fails: nil, message, code.\n"
+     "Waits: parks the task while a name is looked up.",
+     udp_bind},
+    {"close", "Udp:close() -> boolean",
+     "Closes it.",
+     udp_close},
+    {"receive", "Udp:receive(timeout?: number) -> string?, string, integer",
+     "Waits for a datagram: data, host, port of the sender. nil, \"timeout\", \"ETIMEDOUT\" when late.\n"
+     "Raises: \"the socket is not bound\".\n"
+     "Waits: parks the task.",
+     udp_receive},
+    {"send", "Udp:send(data: string, host: string, port: integer) -> boolean?",
+     "Sends a datagram.\n"
+     "Fails: nil, message, code.\n"
+     "Waits: parks the task while a name is looked up.",
+     udp_send},
     {nullptr, nullptr, nullptr, nullptr},
 };
 
@@ -494,16 +514,45 @@ int make_daemon(NativeCall& call) {
 }
 
 const NativeInfo kFunctions[] = {
-    {"connect", "net.connect(host, port[, {timeout=, tls=}])",
-     "Connects to host and port, or to \"unix:/path\". Returns a Stream. tls: true, or a table with ca=, cert=, key= (files), "
-     "server_name=, verify=false.",
+    {"connect", "net.connect(host: string, port?: integer, options?: table) -> Stream?",
+     "Connects to host and port, or to \"unix:/path\". Options: timeout in seconds; tls: true, or a table with ca=, cert=, "
+     "key= (files), server_name=, verify=false.\n"
+     "Fails: nil, message, code (ECONNREFUSED, ETIMEDOUT, ENOTFOUND ...).\n"
+     "Waits: parks the task."
+     R"lua(
+
+local server = net.serve("127.0.0.1", 0, function(stream) stream:write("hello\n") end)
+local stream <close> = assert(net.connect("127.0.0.1", server.port, {timeout = 10}))
+print(stream:read "l")  --> hello)lua",
      net_connect},
-    {"listen", "net.listen(host, port[, {tls=}])",
-     "Listens at an address; port 0: any free one. Returns a Listener. tls: a table with cert=, key=; ca= asks clients for a "
-     "certificate.",
+    {"listen", "net.listen(host: string, port?: integer, options?: table) -> Listener?",
+     "Listens at an address, reusable at once; port 0: any free one, then in the field port. tls: a table with cert=, key=; "
+     "ca= asks clients for a certificate.\n"
+     "Fails: nil, message, code (EADDRINUSE, EACCES ...).\n"
+     "Waits: parks the task while a name is looked up."
+     R"lua(
+
+local listener <close> = assert(net.listen("127.0.0.1", 0))
+print(listener.port > 0)  --> true)lua",
      net_listen},
-    {"resolve", "net.resolve(host)", "A list of the addresses of a name.", net_resolve},
-    {"udp", "net.udp()", "A socket for datagrams.", net_udp},
+    {"resolve", "net.resolve(host: string) -> table?",
+     "A list of the addresses of a name.\n"
+     "Fails: nil, message, code.\n"
+     "Waits: parks the task."
+     R"lua(
+
+print(net.resolve("127.0.0.1")[1])  --> 127.0.0.1)lua",
+     net_resolve},
+    {"udp", "net.udp() -> Udp",
+     "A socket for datagrams."
+     R"lua(
+
+local a <close> = net.udp()
+local b <close> = net.udp()
+assert(b:bind("127.0.0.1", 0))
+a:send("ping", "127.0.0.1", b.port)
+print((b:receive(10)))  --> ping)lua",
+     net_udp},
     {nullptr, nullptr, nullptr, nullptr},
 };
 

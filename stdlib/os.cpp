@@ -95,25 +95,86 @@ int os_tmpname(NativeCall& call) {
 }
 
 const NativeInfo kFunctions[] = {
-    {"clock", "os.clock()", "Seconds of processor time that the program has used.", os_clock},
-    {"date", "os.date([format [, time]])",
-     "Date and time as text, by strftime's conversions, or (\"*t\") as a table; \"!\" in front: universal time.", os_date},
-    {"difftime", "os.difftime(t2, t1)", "Seconds from t1 to t2.", os_difftime},
-    {"execute", "os.execute([command])",
-     "Runs a shell command and waits for it. Returns true or nil, \"exit\" or \"signal\", and the number; without a command "
-     "whether there is a shell. Other native threads run meanwhile.",
+    {"clock", "os.clock() -> number",
+     "Seconds of processor time that all native threads of the program have used."
+     R"lua(
+
+print(os.clock() >= 0)  --> true)lua",
+     os_clock},
+    {"date", "os.date(format?: string, time?: integer) -> string|table",
+     "A time (os.time's; now by default) as text by strftime's conversions, \"%c\" by default, or with \"*t\" as a "
+     "table: year, month, day, hour, min, sec, wday, yday, isdst. \"!\" in front: universal time.\n"
+     "Raises: \"invalid conversion specifier\" and \"date result cannot be represented in this installation\"."
+     R"lua(
+
+print(os.date("!%Y-%m-%d %H:%M", 86400))  --> 1970-01-02 00:00
+print(os.date("!*t", 0).year)             --> 1970)lua",
+     os_date},
+    {"difftime", "os.difftime(t2: integer, t1?: integer) -> number",
+     "The seconds from t1 to t2."
+     R"lua(
+
+print(os.difftime(10, 4))  --> 6.0)lua",
+     os_difftime},
+    {"execute", "os.execute(command?: string) -> boolean?, string, integer",
+     "Runs a shell command and waits for its end. Returns true or nil, then \"exit\" or \"signal\", then the number; "
+     "without a command whether there is a shell.\n"
+     "Waits: blocks the native thread, tasks included; the lock is free. process.shell parks the task instead."
+     R"lua(
+
+print(os.execute "exit 3")  --> nil	exit	3)lua",
      os_execute},
-    {"exit", "os.exit([code [, close]])",
-     "Ends the program with a code, true (success) or false. With close, to-be-closed variables and finalizers run before.",
+    {"exit", "os.exit(code?: integer|boolean, close?: boolean)",
+     "Ends the program with an exit status: true (0, the default), false (1) or a number. With close, to-be-closed variables "
+     "and finalizers run before."
+     R"lua(
+
+os.exit(true))lua",
      os_exit},
-    {"getenv", "os.getenv(varname)", "The value of an environment variable, or nil.", os_getenv},
-    {"remove", "os.remove(filename)", "Deletes a file or empty folder; true, or nil, message, code.", os_remove},
-    {"rename", "os.rename(oldname, newname)", "Renames a file; true, or nil, message, code.", os_rename},
-    {"setlocale", "os.setlocale(locale [, category])", "Sets the locale of the process and returns its name; nil if it cannot.",
+    {"getenv", "os.getenv(name: string) -> string?",
+     "The value of an environment variable, or nil."
+     R"lua(
+
+print(os.getenv "NO_SUCH_VARIABLE")  --> nil)lua",
+     os_getenv},
+    {"remove", "os.remove(filename: string) -> boolean?",
+     "Deletes a file or an empty folder.\n"
+     "Fails: nil, \"name: reason\", number."
+     R"lua(
+
+print(os.remove "missing.txt")  --> nil	missing.txt: No such file or directory	2)lua",
+     os_remove},
+    {"rename", "os.rename(oldname: string, newname: string) -> boolean?",
+     "Renames or moves a file or folder; an existing file of the new name is replaced.\n"
+     "Fails: nil, \"name: reason\", number."
+     R"lua(
+
+io.open("old.txt", "w"):close()
+print(os.rename("old.txt", "new.txt"))  --> true)lua",
+     os_rename},
+    {"setlocale", "os.setlocale(locale?: string, category?: string) -> string?",
+     "Sets the locale of the whole process and returns its name, nil if that cannot be; nil asks for the present one. "
+     "category: \"all\" (the default), \"collate\", \"ctype\", \"monetary\", \"numeric\", \"time\"."
+     R"lua(
+
+print(os.setlocale "C")  --> C)lua",
      os_setlocale},
-    {"time", "os.time([table])", "The present time in seconds, or that of a table with year, month, day, whose fields are normalised.",
+    {"time", "os.time(date?: table) -> integer",
+     "The present time in seconds since 1970, or the local time of a table with year, month, day and maybe hour (12), min, "
+     "sec, isdst; its fields are brought into their ranges.\n"
+     "Raises: \"field 'day' missing in date table\" and the like."
+     R"lua(
+
+print(os.time{year = 2024, month = 1, day = 2} - os.time{year = 2024, month = 1, day = 1})  --> 86400)lua",
      os_time},
-    {"tmpname", "os.tmpname()", "Makes an empty temporary file and returns its name.", os_tmpname},
+    {"tmpname", "os.tmpname() -> string",
+     "Makes an empty temporary file and returns its name.\n"
+     "Raises: \"unable to generate a unique filename\"."
+     R"lua(
+
+local name = os.tmpname()
+print(os.remove(name))  --> true)lua",
+     os_tmpname},
     {nullptr, nullptr, nullptr, nullptr},
 };
 

@@ -217,17 +217,35 @@ int package_searchpath(NativeCall& call) {
 
 // --- the library -------------------------------------------------------------------------------------------------------------
 
-const NativeInfo kRequire = {"require", "require(modname)",
-                             "Returns the module, loading it the first time: package.loaded[modname], then package.searchers "
-                             "find a loader. The second result is what the searcher found (a file name). Raises if nobody does.",
-                             package_require};
+const NativeInfo kRequire = {
+    "require", "require(name: string) -> any, any",
+    "The module of that name, loaded the first time: package.loaded[name], else what the loader returns that one of "
+    "package.searchers finds (true if it returns nothing). The second result is what the searcher found, a file name mostly. "
+    "Native threads and tasks that ask meanwhile wait for the first.\n"
+    "Raises: \"module 'x' not found:\" with all places looked at, and what the module raises.\n"
+    "Waits: runs the module, which may wait."
+    R"lua(
+
+local f = io.open("shapes.script", "w")
+f:write "return {sides = 4}" f:close()
+print(require("shapes").sides)  --> 4
+print(require "async" == require "baton.async")  --> true)lua",
+    package_require};
 const NativeInfo kFunctions[] = {
-    {"searchpath", "package.searchpath(name, path [, sep [, rep]])",
-     "Returns the first readable file of the path's templates, \"?\" replaced by the name (its sep by rep), or nil and a message.",
+    {"searchpath", "package.searchpath(name: string, path: string, separator?: string, replacement?: string) -> string?, string",
+     "The first readable file of a path: templates between semicolons, with ? replaced by the name, whose separators "
+     "(\".\") become replacements (\"/\").\n"
+     "Fails: nil and a message with all names tried."
+     R"lua(
+
+print((package.searchpath("no.module", "./?.script")))  --> nil)lua",
      package_searchpath},
-    {"loadlib", "package.loadlib(libname, funcname)",
-     "Opens a shared object and returns its function as a native function; \"*\" only links it. nil, message, \"open\" or \"init\" "
-     "if that fails.",
+    {"loadlib", "package.loadlib(library: string, name: string) -> function?, string, string",
+     "Opens a shared object and returns its C function of that name as a function; \"*\" only links it.\n"
+     "Fails: nil, message, \"open\" or \"init\"."
+     R"lua(
+
+print(select(3, package.loadlib("./missing.so", "*")))  --> open)lua",
      package_loadlib},
     {nullptr, nullptr, nullptr, nullptr},
 };

@@ -263,37 +263,120 @@ int process_usage(NativeCall& call) {
 }
 
 const NativeInfo kFunctions[] = {
-    {"cpu_count", "process.cpu_count()", "The number of processors that this process may use.", process_cpu_count},
-    {"env", "process.env()", "A table of the environment variables.", process_env},
-    {"executable", "process.executable()", "The path of the running interpreter.", process_executable},
-    {"on", "process.on(signal, f)",
-     "Calls f(signal) in a task whenever the signal comes (\"SIGTERM\", \"SIGHUP\" ...); nil: as it was before.", process_on},
-    {"pid", "process.pid()", "The number of this process.", process_pid},
-    {"queue", "process.queue([max])",
-     "A queue that may be sent to other processes: put, try_put, get, try_get, iter, close, #queue, max.", process_queue},
-    {"run", "process.run{\"command\", \"argument\", ..., stdin=, timeout=, cwd=, env=, check=, stdout=, stderr=}",
-     "Runs a program to its end and returns {ok, code, signal, stdout, stderr}. No shell is involved. stdin: the text it "
-     "reads, {file=path}, an open file or stream, or false for nothing (default: our standard input); env: variables to set, or "
-     "to remove (false), in its environment; stdout, stderr: \"capture\" (default), \"inherit\", \"null\", {file=path, "
-     "append=}, an open file or stream, and for stderr \"stdout\". Returns nil, message, code if it cannot be started, and "
-     "nil, \"timeout\", \"ETIMEDOUT\" and the result so far if it was ended after timeout seconds. check=true raises whenever "
-     "it does not end with exit code 0.",
+    {"cpu_count", "process.cpu_count() -> integer",
+     "The number of processors that this process may use."
+     R"lua(
+
+print(process.cpu_count() >= 1)  --> true)lua",
+     process_cpu_count},
+    {"env", "process.env() -> table",
+     "A table of the environment variables."
+     R"lua(
+
+print(type(process.env().PATH))  --> string)lua",
+     process_env},
+    {"executable", "process.executable() -> string",
+     "The path of the running interpreter."
+     R"lua(
+
+print(process.executable():match "[^/]*$")  --> baton)lua",
+     process_executable},
+    {"on", "process.on(signal: string, f: function?)",
+     "Calls f(signal) in a task whenever the signal comes (\"SIGTERM\", \"SIGHUP\" ...); nil: as it was before.\n"
+     "Raises: \"unknown signal\"."
+     R"lua(
+
+process.on("SIGUSR1", function(name) print("got", name) end)
+process.on("SIGUSR1", nil))lua",
+     process_on},
+    {"pid", "process.pid() -> integer",
+     "The number of this process."
+     R"lua(
+
+print(process.pid() > 0)  --> true)lua",
+     process_pid},
+    {"queue", "process.queue(max?: integer) -> ProcessQueue?",
+     "A queue of at most max values that can be sent to other processes.\n"
+     "Fails: nil, message, code."
+     R"lua(
+
+local q = process.queue()
+local w <close> = process.worker(function(channel, q) q:put("from a process") end, q)
+print(q:get())  --> from a process)lua",
+     process_queue},
+    {"run", "process.run(command: table) -> table?",
+     "Runs a program to its end, without a shell: {\"program\", \"argument\", ..., options}. Returns {ok, code, signal, "
+     "stdout, stderr}. Options: stdin, the text it reads, {file=path}, an open file or stream, or false for nothing "
+     "(default: our standard input); stdout and stderr: \"capture\" (default), \"inherit\", \"null\", {file=path, "
+     "append=}, an open file or stream, and for stderr \"stdout\"; cwd, a folder; env: variables to set, or to remove "
+     "(false), in its environment; timeout in seconds, after which it is killed; check=true raises whenever it does not end "
+     "with exit code 0.\n"
+     "Fails: nil, message, code if it cannot be started; nil, \"timeout\", \"ETIMEDOUT\" and the result so far.\n"
+     "Raises: with check=true.\n"
+     "Waits: parks the task."
+     R"lua(
+
+local result = process.run{"sh", "-c", "cat; exit 3", stdin = "text"}
+print(result.ok, result.code, result.stdout)  --> false	3	text)lua",
      process_run},
-    {"shared", "process.shared(bytes)",
-     "Memory that may be sent to other processes without being copied: cells of 64 bits with get, set, add; read and write of bytes.",
+    {"shared", "process.shared(bytes: integer) -> Shared?",
+     "Memory that is sent to other processes without being copied: cells of 64 bits, counted from 1, or bytes.\n"
+     "Fails: nil, message, code."
+     R"lua(
+
+local counter = process.shared(8)
+local w <close> = process.worker(function(channel, counter) counter:add(1, 5) end, counter)
+w:join()
+print(counter:get(1))  --> 5)lua",
      process_shared},
-    {"shell", "process.shell(command [, options])",
-     "Runs a command line by /bin/sh; options and results as process.run.", process_shell},
-    {"spawn", "process.spawn{\"command\", \"argument\", ..., stdin=, cwd=, env=, stdout=, stderr=}",
-     "Starts a program and returns a Process: pid, stdin, stdout, stderr (Streams where they are pipes, which is the default; "
-     "else as process.run, and for stdin \"pipe\", \"inherit\", \"null\" or a text), wait([timeout]), kill([signal]), "
-     "terminate(), close(), which kills it. Returns nil, message, code if it cannot be started.",
+    {"shell", "process.shell(command: string, options?: table) -> table?",
+     "Runs a command line by /bin/sh; options and results as process.run.\n"
+     "Fails: as process.run.\n"
+     "Waits: parks the task."
+     R"lua(
+
+print(process.shell("echo one | tr o 0").stdout)  --> 0ne
+-->)lua",
+     process_shell},
+    {"spawn", "process.spawn(command: table) -> Process?",
+     "Starts a program: {\"program\", \"argument\", ..., options}. stdin, stdout and stderr are pipes, Streams of the "
+     "Process, unless options stdin, stdout, stderr say otherwise (\"inherit\", \"null\", as process.run); cwd and env "
+     "as there. Closing the Process kills it.\n"
+     "Fails: nil, message, code if it cannot be started.\n"
+     "Waits: parks the task."
+     R"lua(
+
+local p <close> = assert(process.spawn{"cat"})
+p.stdin:write("hello\n")
+print(p.stdout:read "l")  --> hello
+p.stdin:close()
+print(p:wait().code)      --> 0)lua",
      process_spawn},
-    {"stderr", "process.stderr()", "Standard error as a Stream.", process_stderr},
-    {"stdin", "process.stdin()", "Standard input as a Stream: other tasks run while it is waited for.", process_stdin},
-    {"stdout", "process.stdout()", "Standard output as a Stream.", process_stdout},
-    {"usage", "process.usage([pid])",
-     "{rss, peak, user, system} of a process, ours by default: bytes of memory now and at most, seconds of CPU.", process_usage},
+    {"stderr", "process.stderr() -> Stream",
+     "Standard error as a Stream."
+     R"lua(
+
+process.stderr():write("note\n")  --> stderr: note)lua",
+     process_stderr},
+    {"stdin", "process.stdin() -> Stream",
+     "Standard input as a Stream: other tasks run while it is waited for."
+     R"lua(
+
+print(process.stdin():read "l")  --> nil)lua",
+     process_stdin},
+    {"stdout", "process.stdout() -> Stream",
+     "Standard output as a Stream: unbuffered, behind what print wrote before."
+     R"lua(
+
+process.stdout():write("direct\n")  --> direct)lua",
+     process_stdout},
+    {"usage", "process.usage(pid?: integer) -> table?",
+     "{rss, peak, user, system} of a process, ours by default: bytes of memory now and at most, seconds of CPU.\n"
+     "Fails: nil, message, code."
+     R"lua(
+
+print(process.usage().rss > 0)  --> true)lua",
+     process_usage},
     {nullptr, nullptr, nullptr, nullptr},
 };
 

@@ -354,13 +354,22 @@ int channel_iter(NativeCall& call) {
 }
 
 const NativeInfo kMethods[] = {
-    {"close", "channel:close()", "Nothing more is sent or received.", channel_close},
-    {"iter", "channel:iter()", "Iterates over the messages until the other end closes.", channel_iter},
-    {"receive", "channel:receive([timeout])",
-     "The next message; nil, \"closed\" when no more can come; nil, \"timeout\", \"ETIMEDOUT\".", channel_receive},
-    {"send", "channel:send(value)",
-     "Sends a copy of a value; waits while the other end does not take what was sent before. nil, \"closed\", \"EPIPE\" if there is "
-     "no other end any more.",
+    {"close", "Channel:close() -> boolean",
+     "Nothing more is sent or received.",
+     channel_close},
+    {"iter", "Channel:iter() -> function",
+     "An iterator over the messages until the other end closes.\n"
+     "Waits: each step parks the task.",
+     channel_iter},
+    {"receive", "Channel:receive(timeout?: number) -> any",
+     "The next message; nil, \"closed\" when no more can come; nil, \"timeout\", \"ETIMEDOUT\" when late.\n"
+     "Waits: parks the task.",
+     channel_receive},
+    {"send", "Channel:send(value: any) -> boolean?",
+     "Sends a copy of a value; waits while the other end does not take what was sent before.\n"
+     "Fails: nil, \"closed\", \"EPIPE\" if there is no other end any more.\n"
+     "Raises: what cannot travel, with its path.\n"
+     "Waits: parks the task.",
      channel_send},
     {nullptr, nullptr, nullptr, nullptr},
 };

@@ -422,14 +422,29 @@ int queue_index(NativeCall& call) {
 }
 
 const NativeInfo kMethods[] = {
-    {"close", "queue:close()", "Takes no more items; what is in it can still be got.", queue_close},
-    {"get", "queue:get([timeout])",
-     "The oldest item, waited for; nil, \"closed\" when none can come any more; nil, \"timeout\", \"ETIMEDOUT\".", queue_get},
-    {"iter", "queue:iter()", "Iterates over the items until it is closed and empty.", queue_iter},
-    {"put", "queue:put(value [, timeout])",
-     "Puts a copy of a value behind the others, waiting for room. nil, \"timeout\", \"ETIMEDOUT\" if there is none in time.", queue_put},
-    {"try_get", "queue:try_get()", "The oldest item; or nil, \"empty\" or \"closed\".", queue_try_get},
-    {"try_put", "queue:try_put(value)", "True, or nil, \"full\".", queue_try_put},
+    {"close", "ProcessQueue:close() -> boolean",
+     "Takes no more values; what is in it can still be got.",
+     queue_close},
+    {"get", "ProcessQueue:get(timeout?: number) -> any",
+     "The oldest value, waited for; nil, \"closed\" when none can come any more; nil, \"timeout\", \"ETIMEDOUT\" when "
+     "late.\n"
+     "Waits: parks the task.",
+     queue_get},
+    {"iter", "ProcessQueue:iter() -> function",
+     "An iterator over the values until it is closed and empty.\n"
+     "Waits: each step parks the task.",
+     queue_iter},
+    {"put", "ProcessQueue:put(value: any, timeout?: number) -> boolean?",
+     "Puts a copy of a value behind the others, waiting for room; nil, \"timeout\", \"ETIMEDOUT\" when late.\n"
+     "Raises: \"the queue is closed\"; what cannot travel, with its path.\n"
+     "Waits: parks the task.",
+     queue_put},
+    {"try_get", "ProcessQueue:try_get() -> any, string",
+     "The oldest value, or nil and \"empty\" or \"closed\"; it does not wait.",
+     queue_try_get},
+    {"try_put", "ProcessQueue:try_put(value: any) -> boolean?, string",
+     "True, or nil, \"full\"; it does not wait.",
+     queue_try_put},
     {nullptr, nullptr, nullptr, nullptr},
 };
 constexpr NativeInfo kIndex = {"__index", "queue[key]", "Field max, and the methods of a queue.", queue_index};

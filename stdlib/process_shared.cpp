@@ -112,12 +112,29 @@ int shared_close(NativeCall& call) {
 }
 
 const NativeInfo kMethods[] = {
-    {"add", "shared:add(i [, n])", "Adds n (1) to cell i and returns the new value, as one step.", shared_add},
-    {"close", "shared:close()", "Gives this process's view of the memory up.", shared_close},
-    {"get", "shared:get(i)", "Cell i, a 64-bit integer; cells are counted from 1.", shared_get},
-    {"read", "shared:read(position, n)", "n bytes from a position, counted from 1.", shared_read},
-    {"set", "shared:set(i, n)", "Sets cell i.", shared_set},
-    {"write", "shared:write(position, text)", "Copies bytes to a position, counted from 1.", shared_write},
+    {"add", "Shared:add(i: integer, n?: integer) -> integer",
+     "Adds n (1) to cell i, counted from 1, and returns the new value, as one step for all processes.\n"
+     "Raises: \"index out of range\".",
+     shared_add},
+    {"close", "Shared:close() -> boolean",
+     "Gives this process's view of the memory up.",
+     shared_close},
+    {"get", "Shared:get(i: integer) -> integer",
+     "Cell i, a 64-bit integer; cells are counted from 1.\n"
+     "Raises: \"index out of range\".",
+     shared_get},
+    {"read", "Shared:read(position: integer, n: integer) -> string",
+     "n bytes from a position, counted from 1.\n"
+     "Raises: \"range exceeds the memory\".",
+     shared_read},
+    {"set", "Shared:set(i: integer, n: integer)",
+     "Sets cell i, counted from 1.\n"
+     "Raises: \"index out of range\".",
+     shared_set},
+    {"write", "Shared:write(position: integer, text: string)",
+     "Copies bytes to a position, counted from 1.\n"
+     "Raises: \"range exceeds the memory\".",
+     shared_write},
     {nullptr, nullptr, nullptr, nullptr},
 };
 constexpr NativeInfo kLength = {"__len", "#shared", "Its bytes.", shared_length};

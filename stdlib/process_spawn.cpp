@@ -152,12 +152,22 @@ int process_to_string(NativeCall& call) {
 }
 
 const NativeInfo kMethods[] = {
-    {"close", "process:close()", "Kills it, if it has not ended, and waits for that; closes its pipes.", process_close},
-    {"kill", "process:kill([signal])", "Sends a signal, by name or number; without one SIGKILL.", process_kill},
-    {"terminate", "process:terminate()", "Asks it to end: SIGTERM.", process_terminate},
-    {"wait", "process:wait([timeout])",
-     "Waits for its end and returns {ok, code, signal}; nil, \"timeout\", \"ETIMEDOUT\" if the timeout (seconds) comes first. What "
-     "it writes meanwhile can be read afterwards.",
+    {"close", "Process:close() -> boolean",
+     "Kills it, if it has not ended, and waits for that; closes its pipes.\n"
+     "Waits: parks the task.",
+     process_close},
+    {"kill", "Process:kill(signal?: string|integer) -> boolean?",
+     "Sends a signal, by name or number; without one SIGKILL.\n"
+     "Fails: nil, message, code (ESRCH when it has ended).",
+     process_kill},
+    {"terminate", "Process:terminate() -> boolean?",
+     "Asks it to end: SIGTERM.\n"
+     "Fails: nil, message, code.",
+     process_terminate},
+    {"wait", "Process:wait(timeout?: number) -> table?",
+     "Waits for its end: {ok, code, signal}; nil, \"timeout\", \"ETIMEDOUT\" if the timeout (seconds) comes first. What "
+     "it wrote can be read afterwards.\n"
+     "Waits: parks the task.",
      process_wait},
     {nullptr, nullptr, nullptr, nullptr},
 };

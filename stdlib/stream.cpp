@@ -227,16 +227,37 @@ int stream_peer(NativeCall& call) {
 int stream_to_string(NativeCall& call) { return call.result_string(any_stream(call).is_closed() ? "Stream (closed)" : "Stream"); }
 
 const NativeInfo kMethods[] = {
-    {"close", "stream:close()", "Closes it; later calls do nothing.", stream_close},
-    {"lines", "stream:lines()", "Iterates over lines, without their ends.", stream_lines},
-    {"peer", "stream:peer()", "Host and port of the other end.", stream_peer},
-    {"read", "stream:read(...)", "Reads by the formats of io.read: \"l\", \"L\", \"n\", \"a\", a count. nil at the end.",
+    {"close", "Stream:close() -> boolean",
+     "Closes it; later calls do nothing.",
+     stream_close},
+    {"lines", "Stream:lines() -> function",
+     "A closable iterator over lines, without their ends.\n"
+     "Raises: a message if reading fails.\n"
+     "Waits: each step parks the task.",
+     stream_lines},
+    {"peer", "Stream:peer() -> string?, integer",
+     "Host and port of the other end.\n"
+     "Fails: nil, message, code.",
+     stream_peer},
+    {"read", "Stream:read(...: string|integer) -> any ...",
+     "Reads by the formats of io.read: \"l\", \"L\", \"n\", \"a\", a count; nil at the end.\n"
+     "Fails: nil, message, code.\n"
+     "Waits: parks the task.",
      stream_read},
-    {"read_some", "stream:read_some([max])", "What is there, at least one byte; waits if nothing is. nil at the end.",
+    {"read_some", "Stream:read_some(max?: integer) -> string?",
+     "What is there, at least one byte, at most max; waits if nothing is. nil at the end.\n"
+     "Fails: nil, message, code.\n"
+     "Waits: parks the task.",
      stream_read_some},
-    {"shutdown", "stream:shutdown()", "Nothing more will be written; the other end reads the end. Reading goes on.",
+    {"shutdown", "Stream:shutdown() -> boolean?",
+     "Nothing more will be written; the other end reads the end. Reading goes on.\n"
+     "Fails: nil, message, code.",
      stream_shutdown},
-    {"write", "stream:write(...)", "Writes strings and numbers; waits while the other end does not read.", stream_write},
+    {"write", "Stream:write(...: string|number) -> boolean?",
+     "Writes strings and numbers, unbuffered; waits while the other end does not read.\n"
+     "Fails: nil, message, code (EPIPE when the other end has closed).\n"
+     "Waits: parks the task.",
+     stream_write},
     {nullptr, nullptr, nullptr, nullptr},
 };
 
@@ -288,7 +309,9 @@ int close_iterator(NativeCall& call) {
 }
 
 const NativeInfo kIteratorMethods[] = {
-    {"close", "iterator:close()", "Ends it; the stream stays open.", close_iterator},
+    {"close", "StreamIterator:close()",
+     "Ends it; the stream stays open.",
+     close_iterator},
     {nullptr, nullptr, nullptr, nullptr},
 };
 

@@ -185,22 +185,52 @@ int string_dump(NativeCall& call) {
 }
 
 const NativeInfo kFunctions[] = {
-    {"len", "string.len(s: string) -> integer", "The number of bytes of s; embedded zeros count.", string_len,
+    {"len", "string.len(s: string) -> integer",
+     "The number of bytes of s; embedded zeros count."
+     R"lua(
+
+print(("a\0b"):len())  --> 3)lua",
+     string_len,
      intrinsic_of(LibraryIntrinsic::kStringLen)},
-    {"lower", "string.lower(s: string) -> string", "A copy of s with the letters A-Z in lower case.", string_lower,
+    {"lower", "string.lower(s: string) -> string",
+     "A copy of s with the letters A-Z in lower case."
+     R"lua(
+
+print(("LOUD"):lower())  --> loud)lua",
+     string_lower,
      Intrinsic::kBrief, brief_case<'A'>},
-    {"upper", "string.upper(s: string) -> string", "A copy of s with the letters a-z in upper case.", string_upper,
+    {"upper", "string.upper(s: string) -> string",
+     "A copy of s with the letters a-z in upper case."
+     R"lua(
+
+print(("quiet"):upper())  --> QUIET)lua",
+     string_upper,
      Intrinsic::kBrief, brief_case<'a'>},
-    {"reverse", "string.reverse(s: string) -> string", "The bytes of s in reverse order.", string_reverse},
+    {"reverse", "string.reverse(s: string) -> string",
+     "The bytes of s in reverse order."
+     R"lua(
+
+print(("abc"):reverse())  --> cba)lua",
+     string_reverse},
     {"rep", "string.rep(s: string, n: integer, separator?: string) -> string",
-     "n copies of s with the separator between them; empty if n is not positive. A result beyond the limits is an error.",
+     "n copies of s with the separator between them; empty if n is not positive. A result beyond the limits is an error."
+     R"lua(
+
+print(("ab"):rep(3, "-"))  --> ab-ab-ab)lua",
      string_rep},
     {"byte", "string.byte(s: string, i?: integer, j?: integer) -> integer ...",
-     "The codes of the bytes of s from position i (1 by default) to position j (i by default).", string_byte,
+     "The codes of the bytes of s from position i (1 by default) to position j (i by default)."
+     R"lua(
+
+print(("ABC"):byte(1, -1))  --> 65	66	67)lua",
+     string_byte,
      Intrinsic::kStringByte},
     {"dump", "string.dump(f: function, strip?: boolean) -> string",
-     "The binary form of a script function, which `load` accepts; without debug information if strip is true. Upvalues "
-     "are not kept. A native function is an error.",
+     "The binary form of a script function, which `load` accepts; without debug information if strip is true. Upvalues are "
+     "not kept. A native function is an error."
+     R"lua(
+
+print(load(string.dump(function() return 7 end))())  --> 7)lua",
      string_dump},
     {nullptr, nullptr, nullptr, nullptr},
 };
@@ -209,10 +239,17 @@ const NativeInfo kFunctions[] = {
 const NativeInfo kByteStringFunctions[] = {
     {"sub", "string.sub(s: string, i: integer, j?: integer) -> string",
      "The bytes of s from position i to position j, both included. Negative positions count from the end, j is -1 by "
-     "default; positions outside the string are moved to its ends.",
+     "default; positions outside the string are moved to its ends."
+     R"lua(
+
+print(("hello"):sub(2, 4), ("hello"):sub(-3))  --> ell	llo)lua",
      string_sub, intrinsic_of(LibraryIntrinsic::kStringSub)},
     {"char", "string.char(...: integer) -> string",
-     "The string of the bytes with the given codes. A code outside 0..255 is an error.", string_char,
+     "The string of the bytes with the given codes. A code outside 0..255 is an error."
+     R"lua(
+
+print(string.char(72, 105))  --> Hi)lua",
+     string_char,
      intrinsic_of(LibraryIntrinsic::kStringChar)},
     {nullptr, nullptr, nullptr, nullptr},
 };

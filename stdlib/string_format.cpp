@@ -288,9 +288,14 @@ int string_format(NativeCall& call) { return Formatter(call).run(); }
 
 const NativeInfo kStringFormatFunctions[] = {
     {"format", "string.format(format: string, ...: any) -> string",
-     "The format with each conversion replaced by the next argument: %d %i %x %X %o integers, %e %f %g %a floats, %c a "
-     "byte, %s any value as tostring shows it, %q a literal that reads back, %p the address of an object, %% a percent "
-     "sign. Flags, width and precision are those of C, at most two digits each.",
+     "The format with each conversion replaced by the next argument: %d %i %x %X %o integers, %e %f %g %a floats, %c a byte, "
+     "%s any value as tostring shows it, %q a literal that reads back, %p the address of an object, %% a percent sign. "
+     "Flags, width and precision are those of C, at most two digits each."
+     R"lua(
+
+print(("%5.2f|%-4d|%q|%s"):format(math.pi, 7, "a\n", nil))
+-->  3.14|7   |"a\
+--> "|nil)lua",
      string_format},
     {nullptr, nullptr, nullptr, nullptr},
 };

@@ -292,21 +292,37 @@ int string_gsub(NativeCall& call) {
 
 const NativeInfo kStringMatchFunctions[] = {
     {"find", "string.find(s: string, pattern: string, init?: integer, plain?: boolean) -> integer?, integer, ...",
-     "Looks for the first match of the pattern in s, from position init on (1 by default, negative: from the end). "
-     "Returns the positions of its first and last byte and its captures, or nil. plain turns the pattern into plain text.",
+     "Looks for the first match of the pattern in s, from position init on (1 by default, negative: from the end). Returns "
+     "the positions of its first and last byte and its captures, or nil. plain turns the pattern into plain text."
+     R"lua(
+
+print(("key = value"):find "(%w+)%s*=%s*(%w+)")  --> 1	11	key	value
+print(("1.5"):find(".", 1, true))                --> 2	2)lua",
      string_find},
     {"match", "string.match(s: string, pattern: string, init?: integer) -> string? ...",
      "Looks for the first match of the pattern in s, from position init on. Returns its captures, the whole match if the "
-     "pattern has none, or nil.",
+     "pattern has none, or nil."
+     R"lua(
+
+print(("2024-05-06"):match "(%d+)-(%d+)")  --> 2024	05)lua",
      string_match},
     {"gmatch", "string.gmatch(s: string, pattern: string, init?: integer) -> function",
      "An iterator over all matches of the pattern in s, from position init on: each call returns the captures of the next "
-     "one, or the whole match. A ^ at the start is an ordinary byte here.",
+     "one, or the whole match. A ^ at the start is an ordinary byte here."
+     R"lua(
+
+for word in ("one two"):gmatch "%a+" do print(word) end
+--> one
+--> two)lua",
      string_gmatch},
     {"gsub", "string.gsub(s: string, pattern: string, by: string|table|function, limit?: integer) -> string, integer",
-     "A copy of s with the matches of the pattern (at most limit of them) replaced, and how many matched. A string "
-     "replaces them with %0-%9 standing for the match and its captures; a table is asked for the first capture, a "
-     "function called with all; false and nil keep the match, other values than strings and numbers are errors.",
+     "A copy of s with the matches of the pattern (at most limit of them) replaced, and how many matched. A string replaces "
+     "them with %0-%9 standing for the match and its captures; a table is asked for the first capture, a function called "
+     "with all; false and nil keep the match, other values than strings and numbers are errors."
+     R"lua(
+
+print(("hello world"):gsub("o", "0"))                       --> hell0 w0rld	2
+print((("$name!"):gsub("%$(%w+)", {name = "Ada"})))          --> Ada!)lua",
      string_gsub},
     {nullptr, nullptr, nullptr, nullptr},
 };

@@ -379,15 +379,24 @@ int string_unpack(NativeCall& call) { return Unpacker(call).run(); }
 const NativeInfo kStringPackFunctions[] = {
     {"pack", "string.pack(format: string, ...: any) -> string",
      "The binary forms of the values, one after the other, as the format says: b h i l j integers, B H I L J T unsigned "
-     "ones, f d n floats, s z c strings, x and X padding, < > = the order of bytes, ! the alignment. A value that does "
-     "not fit is an error.",
+     "ones, f d n floats, s z c strings, x and X padding, < > = the order of bytes, ! the alignment. A value that does not "
+     "fit is an error."
+     R"lua(
+
+print(#string.pack("<i4z", 7, "abc"))  --> 8)lua",
      string_pack},
     {"packsize", "string.packsize(format: string) -> integer",
-     "The number of bytes that string.pack makes with this format. The formats s and z are errors: their size varies.",
+     "The number of bytes that string.pack makes with this format. The formats s and z are errors: their size varies."
+     R"lua(
+
+print(string.packsize "<i4d")  --> 12)lua",
      string_packsize},
     {"unpack", "string.unpack(format: string, s: string, position?: integer) -> any ..., integer",
-     "The values packed in s from a position on (1 by default), as the format says, and the position behind them. Too "
-     "little data is an error.",
+     "The values packed in s from a position on (1 by default), as the format says, and the position behind them. Too little "
+     "data is an error."
+     R"lua(
+
+print(string.unpack("<i4z", string.pack("<i4z", 7, "abc")))  --> 7	abc	9)lua",
      string_unpack},
     {nullptr, nullptr, nullptr, nullptr},
 };

@@ -288,28 +288,58 @@ int table_unpack(NativeCall& call) {
 }
 
 const NativeInfo kFunctions[] = {
-    {"insert", "table.insert(list: table, position?: integer, value: any)",
-     "Inserts the value at the position, moving up the elements from there on; at the end if no position is given. A "
-     "position outside 1..#list+1 is an error.",
+    {"insert", "table.insert(list: table, [position: integer,] value: any)",
+     "Inserts the value at the position, moving up the elements from there on; at the end if no position is given.\n"
+     "Raises: \"position out of bounds\" outside 1..#list+1, \"wrong number of arguments to 'insert'\"."
+     R"lua(
+
+local t = {1, 3}
+table.insert(t, 2, 2)
+table.insert(t, 4)
+print(table.concat(t, " "))  --> 1 2 3 4)lua",
      table_insert, intrinsic_of(LibraryIntrinsic::kTableInsert)},
     {"remove", "table.remove(list: table, position?: integer) -> any",
      "Removes the element at the position (the last one by default), moving down those behind it, and returns it. The "
-     "position may also be #list + 1, or #list if that is 0.",
+     "position may also be #list + 1, or #list if that is 0."
+     R"lua(
+
+local t = {"a", "b", "c"}
+print(table.remove(t, 1), table.remove(t), #t)  --> a	c	1)lua",
      table_remove, intrinsic_of(LibraryIntrinsic::kTableRemove)},
     {"concat", "table.concat(list: table, separator?: string, i?: integer, j?: integer) -> string",
      "The strings and numbers list[i] .. list[j] (all by default) in one string with the separator between them. Another "
-     "value is an error that names its index.",
+     "value is an error that names its index."
+     R"lua(
+
+print(table.concat({1, 2, "x"}, ", "))  --> 1, 2, x)lua",
      table_concat},
     {"move", "table.move(from: table, first: integer, last: integer, target: integer, to?: table) -> table",
-     "Copies from[first..last] to to[target..], `from` itself by default; the ranges may overlap. Returns `to`.", table_move},
+     "Copies from[first..last] to to[target..], `from` itself by default; the ranges may overlap. Returns `to`."
+     R"lua(
+
+print(table.concat(table.move({1, 2, 3}, 2, 3, 1), " "))  --> 2 3 3)lua",
+     table_move},
     {"sort", "table.sort(list: table, less?: function)",
-     "Sorts the list in place so that no element is less than the one before it; less(a, b) replaces `<`. Equal elements "
-     "may change places. A function that is no order may raise \"invalid order function for sorting\".",
+     "Sorts the list in place so that no element is less than the one before it; less(a, b) replaces `<`. Equal elements may "
+     "change places. A function that is no order may raise \"invalid order function for sorting\"."
+     R"lua(
+
+local t = {3, 1, 2}
+table.sort(t, function(a, b) return a > b end)
+print(table.concat(t, " "))  --> 3 2 1)lua",
      table_sort},
-    {"pack", "table.pack(...: any) -> table", "A new table with the arguments as 1, 2, ... and their number as field n.",
+    {"pack", "table.pack(...: any) -> table",
+     "A new table with the arguments as 1, 2, ... and their number as field n."
+     R"lua(
+
+print(table.pack("a", nil, "c").n)  --> 3)lua",
      table_pack},
     {"unpack", "table.unpack(list: table, i?: integer, j?: integer) -> any ...",
-     "The values list[i], ..., list[j]; i is 1 and j is #list by default.", table_unpack, Intrinsic::kBrief,
+     "The values list[i], ..., list[j]; i is 1 and j is #list by default."
+     R"lua(
+
+print(table.unpack({1, 2, 3}, 2))  --> 2	3)lua",
+     table_unpack, Intrinsic::kBrief,
      brief_unpack},
     {nullptr, nullptr, nullptr, nullptr},
 };

@@ -139,21 +139,47 @@ int thread_to_string(NativeCall& call) {
 }
 
 const NativeInfo kMethods[] = {
-    {"await", "thread:await([timeout])", "The same as join.", thread_join},
-    {"cancel", "thread:cancel([reason])",
-     "Asks the native thread to end and returns at once, true if it had not ended: a cancellation with that reason is raised "
-     "in it at its next loop, call or wait, and again at every later wait.",
-     thread_cancel},
-    {"done", "thread:done()", "Whether the native thread has ended.", thread_done},
-    {"join", "thread:join([timeout])",
-     "Waits until the native thread has ended and returns the results of its function, or raises the same error value that "
-     "it raised. Returns nil, \"timeout\", \"ETIMEDOUT\" if the timeout (seconds) comes first.",
+    {"await", "Thread:await(timeout?: number) -> any ...",
+     "The same as join.",
      thread_join},
-    {"on_done", "thread:on_done(f)", "Calls f(thread) in a task of the calling native thread when it has ended.", thread_on_done},
-    {"result", "thread:result([timeout])",
-     "Like join, but returns true and the results, or false and the error value, as pcall does.", thread_result},
-    {"spawn", "thread:spawn(f, ...)", "Spawns a task on that native thread. Returns a Task.", thread_spawn_task},
-    {"status", "thread:status()", "Returns \"pending\", \"running\", \"waiting\", \"done\", \"failed\" or \"cancelled\".",
+    {"cancel", "Thread:cancel(reason?: any) -> boolean",
+     "Asks the native thread to end and returns at once, true if it had not ended: a cancellation with that reason is raised "
+     "in it at its next loop, call or wait, and again at every later wait."
+     R"lua(
+
+local t = thread.spawn(function() while true do end end)
+t:cancel("enough")
+print(t:result() == false, t:status())  --> true	cancelled)lua",
+     thread_cancel},
+    {"done", "Thread:done() -> boolean",
+     "Whether it has ended.",
+     thread_done},
+    {"join", "Thread:join(timeout?: number) -> any ...",
+     "Waits until the native thread has ended and returns the results of its function, or raises the same error value that "
+     "it raised; nil, \"timeout\", \"ETIMEDOUT\" if the timeout (seconds) comes first.\n"
+     "Raises: \"a native thread cannot wait for its own end\".\n"
+     "Waits: parks the task."
+     R"lua(
+
+local t = thread.spawn(function() error {code = 7} end)
+print(select(2, pcall(t.join, t)).code)  --> 7)lua",
+     thread_join},
+    {"on_done", "Thread:on_done(f: function) -> Task",
+     "Calls f(thread) in a task of the calling native thread when it has ended.",
+     thread_on_done},
+    {"result", "Thread:result(timeout?: number) -> boolean?, any ...",
+     "Like join, but returns true and the results, or false and the error value, as pcall does.\n"
+     "Waits: parks the task."
+     R"lua(
+
+print(thread.spawn(error, "no", 0):result()))lua",
+     thread_result},
+    {"spawn", "Thread:spawn(f: function, ...: any) -> Task",
+     "Spawns a task on that native thread: it runs when that one waits.\n"
+     "Raises: \"the native thread has ended\".",
+     thread_spawn_task},
+    {"status", "Thread:status() -> string",
+     "\"pending\", \"running\", \"waiting\", \"done\", \"failed\" or \"cancelled\".",
      thread_status},
     {nullptr, nullptr, nullptr, nullptr},
 };
@@ -253,15 +279,40 @@ int thread_storage(NativeCall& call) {
 }
 
 const NativeInfo kFunctions[] = {
-    {"current", "thread.current()", "The Thread that is running.", thread_current},
-    {"list", "thread.list()", "A list of all native threads that have not ended, the main one first.", thread_list},
-    {"main", "thread.main()", "The Thread that runs the main chunk.", thread_main},
-    {"spawn", "thread.spawn([{name=, daemon=},] f, ...)",
-     "Starts a native thread that calls f with the arguments. All native threads share all values; one at a time runs, the "
-     "one that holds the GIL. The program ends when its native threads have ended, except those with daemon=true, which are "
-     "stopped. Returns a Thread.",
+    {"current", "thread.current() -> Thread",
+     "The native thread that is running."
+     R"lua(
+
+print(thread.current() == thread.main())  --> true)lua",
+     thread_current},
+    {"list", "thread.list() -> table",
+     "A list of all native threads that have not ended, the main one first."
+     R"lua(
+
+print(#thread.list())  --> 1)lua",
+     thread_list},
+    {"main", "thread.main() -> Thread",
+     "The native thread that runs the main chunk."
+     R"lua(
+
+print(thread.main():status())  --> running)lua",
+     thread_main},
+    {"spawn", "thread.spawn([options: table,] f: function, ...: any) -> Thread?",
+     "Starts a native thread that calls f with the arguments. All native threads share all values; the one that holds the "
+     "GIL runs. Options: name, a string; daemon=true: the program does not wait for it at its end, but stops it.\n"
+     "Fails: nil, message, code (EAGAIN) if the system gives no more threads."
+     R"lua(
+
+local t = thread.spawn({name = "adder"}, function(a, b) return a + b end, 1, 2)
+print(t.name, t:join())  --> adder	3)lua",
      thread_spawn},
-    {"storage", "thread.storage()", "A table of the running native thread's own.", thread_storage},
+    {"storage", "thread.storage() -> table",
+     "A table of the running native thread's own; each has another."
+     R"lua(
+
+thread.storage().user = "ada"
+print(thread.spawn(function() return thread.storage().user end):join())  --> nil)lua",
+     thread_storage},
     {nullptr, nullptr, nullptr, nullptr},
 };
 

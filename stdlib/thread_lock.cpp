@@ -47,8 +47,10 @@ int guard_release(NativeCall& call) {
 }
 
 const NativeInfo kGuardMethods[] = {
-    {"close", "guard:close()", "The same as release.", guard_release},
-    {"release", "guard:release()", "Releases the lock that this guard stands for; later calls do nothing.", guard_release},
+    {"close", "Guard:close()", "The same as release.", guard_release},
+    {"release", "Guard:release()",
+     "Releases the lock that this guard stands for; later calls do nothing.",
+     guard_release},
     {nullptr, nullptr, nullptr, nullptr},
 };
 
@@ -136,15 +138,36 @@ int lock_with(NativeCall& call) {
 }
 
 const NativeInfo kLockMethods[] = {
-    {"acquire", "lock:acquire([timeout])",
-     "Waits until the running native thread holds the lock and returns a guard: `local _ <close> = lock:acquire()`. Raises if "
-     "the timeout (seconds) comes first, and \"deadlock: ...\" if the wait could never end.",
+    {"acquire", "Lock:acquire(timeout?: number) -> Guard",
+     "Waits until the running task holds the lock, first come, first served, and returns a guard, whose __close releases it: "
+     "`local _ <close> = l:acquire()`.\n"
+     "Raises: \"timeout: the lock did not become free within ... seconds\"; \"deadlock: ...\" if a cycle of waits is "
+     "closed by this one.\n"
+     "Waits: parks the task."
+     R"lua(
+
+local l = thread.lock()
+do
+  local _ <close> = l:acquire()
+  print(l:locked())  --> true
+end
+print(l:locked())    --> false)lua",
      lock_acquire},
-    {"locked", "lock:locked()", "Whether somebody holds the lock.", lock_locked},
-    {"release", "lock:release()", "Releases the lock; raises if the running native thread does not hold it.", lock_release},
-    {"try_acquire", "lock:try_acquire([timeout])",
-     "Returns a guard if the lock is free, or becomes free within the timeout (seconds), else false.", lock_try_acquire},
-    {"with", "lock:with(f, ...)", "Calls f holding the lock; returns its results.", lock_with},
+    {"locked", "Lock:locked() -> boolean",
+     "Whether somebody holds the lock.",
+     lock_locked},
+    {"release", "Lock:release()",
+     "Releases the lock.\n"
+     "Raises: \"the lock is not held\"; another message if another task holds it.",
+     lock_release},
+    {"try_acquire", "Lock:try_acquire(timeout?: number) -> Guard|boolean",
+     "A guard if the lock is free, or becomes free within the timeout (0 seconds), else false.\n"
+     "Waits: parks the task, with a timeout only.",
+     lock_try_acquire},
+    {"with", "Lock:with(f: function, ...: any) -> any ...",
+     "Calls f holding the lock and returns its results.\n"
+     "Waits: parks the task.",
+     lock_with},
     {nullptr, nullptr, nullptr, nullptr},
 };
 

@@ -293,7 +293,9 @@ int iterator_close(NativeCall& call) {
 }
 
 const NativeInfo kIteratorMethods[] = {
-    {"close", "iterator:close()", "Ends the iteration; the queue stays as it is.", iterator_close},
+    {"close", "QueueIterator:close()",
+     "Ends the iteration; the queue stays as it is.",
+     iterator_close},
     {nullptr, nullptr, nullptr, nullptr},
 };
 const NativeInfo kIteratorMetamethods[] = {
@@ -316,18 +318,39 @@ int queue_iter(NativeCall& call) {
 }
 
 const NativeInfo kMethods[] = {
-    {"close", "queue:close()",
-     "No more values: put raises, get takes what is left and then gives nil, \"closed\". Tasks that wait are let go.", queue_close},
-    {"get", "queue:get([timeout])",
-     "The next value; waits for one. nil, \"closed\" when closed and empty; nil, \"timeout\", \"ETIMEDOUT\" when late.", queue_get},
-    {"iter", "queue:iter()", "An iterator over the values until the queue is closed and empty: `for v in queue:iter() do`.",
+    {"close", "Queue:close()",
+     "Takes no more values: put raises, get takes what is left and then gives nil, \"closed\". Tasks that wait are let go.",
+     queue_close},
+    {"get", "Queue:get(timeout?: number) -> any",
+     "The next value, waited for. nil, \"closed\" when it is closed and empty; nil, \"timeout\", \"ETIMEDOUT\" when "
+     "late.\n"
+     "Waits: parks the task.",
+     queue_get},
+    {"iter", "Queue:iter() -> function",
+     "A closable iterator over the values until the queue is closed and empty: `for v in q:iter() do`.\n"
+     "Waits: each step parks the task.",
      queue_iter},
-    {"join", "queue:join([timeout])", "Waits until task_done was called for every value that was put.", queue_join},
-    {"put", "queue:put(v[, timeout]), priority_queue:put(v, priority[, timeout])",
-     "Adds a value; waits for a place. True, or nil, \"timeout\", \"ETIMEDOUT\". Raises for nil and on a closed queue.", queue_put},
-    {"task_done", "queue:task_done()", "Reports that a value that was taken has been dealt with.", queue_task_done},
-    {"try_get", "queue:try_get()", "The next value, or nil and \"empty\" or \"closed\"; does not wait.", queue_try_get},
-    {"try_put", "queue:try_put(v)", "Adds a value if there is a place: true, else false, \"full\".", queue_try_put},
+    {"join", "Queue:join(timeout?: number) -> boolean?",
+     "Waits until task_done was called for every value that was put; nil, \"timeout\", \"ETIMEDOUT\" when late.\n"
+     "Waits: parks the task.",
+     queue_join},
+    {"put", "Queue:put(v: any, timeout?: number) -> boolean?",
+     "Adds a value, waiting for a place if the queue is bounded; a priority queue takes put(v, priority, timeout?) and gives "
+     "the smallest priority first. True, or nil, \"timeout\", \"ETIMEDOUT\".\n"
+     "Raises: \"the queue is closed\"; a bad argument for nil.\n"
+     "Waits: parks the task.",
+     queue_put},
+    {"task_done", "Queue:task_done()",
+     "Reports that a value that was taken has been dealt with.\n"
+     "Raises: \"task_done called more often than values were put\".",
+     queue_task_done},
+    {"try_get", "Queue:try_get() -> any, string",
+     "The next value, or nil and \"empty\" or \"closed\"; it does not wait.",
+     queue_try_get},
+    {"try_put", "Queue:try_put(v: any) -> boolean, string",
+     "Adds a value if there is a place: true, else false, \"full\"; it does not wait.\n"
+     "Raises: \"the queue is closed\"; a bad argument for nil.",
+     queue_try_put},
     {nullptr, nullptr, nullptr, nullptr},
 };
 

@@ -80,8 +80,10 @@ int permit_release(NativeCall& call) {
 }
 
 const NativeInfo kPermitMethods[] = {
-    {"close", "guard:close()", "The same as release.", permit_release},
-    {"release", "guard:release()", "Gives the place back that this guard stands for; later calls do nothing.", permit_release},
+    {"close", "Permit:close()", "The same as release.", permit_release},
+    {"release", "Permit:release()",
+     "Gives the place back that this guard stands for; later calls do nothing.",
+     permit_release},
     {nullptr, nullptr, nullptr, nullptr},
 };
 const NativeInfo kPermitMetamethods[] = {
@@ -161,14 +163,25 @@ int semaphore_with(NativeCall& call) {
 }
 
 const NativeInfo kSemaphoreMethods[] = {
-    {"acquire", "semaphore:acquire([timeout])",
-     "Waits for a place and returns a guard: `local _ <close> = semaphore:acquire()`. Raises if the timeout comes first.",
+    {"acquire", "Semaphore:acquire(timeout?: number) -> Permit",
+     "Waits for a place, first come, first served, and returns a guard, whose __close gives it back.\n"
+     "Raises: \"timeout: the semaphore had no place within ... seconds\".\n"
+     "Waits: parks the task.",
      semaphore_acquire},
-    {"locked", "semaphore:locked()", "Whether no place is free.", semaphore_locked},
-    {"release", "semaphore:release()", "Gives one place back, or adds one.", semaphore_release},
-    {"try_acquire", "semaphore:try_acquire([timeout])", "A guard if there is a place, at once or within the timeout, else false.",
+    {"locked", "Semaphore:locked() -> boolean",
+     "Whether no place is free.",
+     semaphore_locked},
+    {"release", "Semaphore:release()",
+     "Gives one place back, or adds one.",
+     semaphore_release},
+    {"try_acquire", "Semaphore:try_acquire(timeout?: number) -> Permit|boolean",
+     "A guard if there is a place, at once or within the timeout (0 seconds), else false.\n"
+     "Waits: parks the task, with a timeout only.",
      semaphore_try_acquire},
-    {"with", "semaphore:with(f, ...)", "Calls f holding a place; returns its results.", semaphore_with},
+    {"with", "Semaphore:with(f: function, ...: any) -> any ...",
+     "Calls f holding a place and returns its results.\n"
+     "Waits: parks the task.",
+     semaphore_with},
     {nullptr, nullptr, nullptr, nullptr},
 };
 
@@ -250,11 +263,21 @@ int condition_lock(NativeCall& call) {
 }
 
 const NativeInfo kConditionMethods[] = {
-    {"lock", "condition:lock()", "The condition's lock.", condition_lock},
-    {"notify", "condition:notify([n])", "Lets the n (1) tasks go on that wait longest. The lock must be held.", condition_notify},
-    {"notify_all", "condition:notify_all()", "Lets all waiting tasks go on. The lock must be held.", condition_notify_all},
-    {"wait", "condition:wait([timeout])",
-     "Releases the lock, waits for a notification, and acquires the lock again. True, or nil, \"timeout\", \"ETIMEDOUT\".",
+    {"lock", "Condition:lock() -> Lock",
+     "The lock that belongs to the condition.",
+     condition_lock},
+    {"notify", "Condition:notify(n?: integer)",
+     "Lets the n (1) tasks go on that wait longest. The lock must be held.\n"
+     "Raises: \"the condition's lock is not held\"; \"the condition's lock is held by another task\".",
+     condition_notify},
+    {"notify_all", "Condition:notify_all()",
+     "Lets all waiting tasks go on. The lock must be held.\n"
+     "Raises: as notify.",
+     condition_notify_all},
+    {"wait", "Condition:wait(timeout?: number) -> boolean?",
+     "Releases the lock, waits for a notification and acquires the lock again. True, or nil, \"timeout\", \"ETIMEDOUT\".\n"
+     "Raises: as notify.\n"
+     "Waits: parks the task.",
      condition_wait},
     {nullptr, nullptr, nullptr, nullptr},
 };
@@ -295,10 +318,19 @@ int event_wait(NativeCall& call) {
 }
 
 const NativeInfo kEventMethods[] = {
-    {"clear", "event:clear()", "From now on waits wait.", event_clear},
-    {"is_set", "event:is_set()", "Whether the event is set.", event_is_set},
-    {"set", "event:set()", "Lets all waiting tasks go on, and all that wait later.", event_set},
-    {"wait", "event:wait([timeout])", "Waits until the event is set. True, or nil, \"timeout\", \"ETIMEDOUT\".", event_wait},
+    {"clear", "Event:clear()",
+     "From now on waits wait.",
+     event_clear},
+    {"is_set", "Event:is_set() -> boolean",
+     "Whether the event is set.",
+     event_is_set},
+    {"set", "Event:set()",
+     "Lets all waiting tasks go on, and all that wait later.",
+     event_set},
+    {"wait", "Event:wait(timeout?: number) -> boolean?",
+     "Waits until the event is set. True, or nil, \"timeout\", \"ETIMEDOUT\".\n"
+     "Waits: parks the task.",
+     event_wait},
     {nullptr, nullptr, nullptr, nullptr},
 };
 
@@ -349,9 +381,10 @@ int barrier_wait(NativeCall& call) {
 }
 
 const NativeInfo kBarrierMethods[] = {
-    {"wait", "barrier:wait([timeout])",
-     "Waits until as many tasks wait as the barrier has parties; then all go on. Returns the order of arrival, from 1, or nil, "
-     "\"timeout\", \"ETIMEDOUT\".",
+    {"wait", "Barrier:wait(timeout?: number) -> integer?",
+     "Waits until as many tasks wait as the barrier has parties; then all go on. The order of arrival, from 1, or nil, "
+     "\"timeout\", \"ETIMEDOUT\".\n"
+     "Waits: parks the task.",
      barrier_wait},
     {nullptr, nullptr, nullptr, nullptr},
 };
@@ -400,26 +433,117 @@ int atomic_compare_exchange(NativeCall& call) {
 }
 
 const NativeInfo kAtomicMethods[] = {
-    {"add", "atomic:add([n])", "Adds n (1) and returns the new value, in one step.", atomic_add},
-    {"compare_exchange", "atomic:compare_exchange(old, new)",
-     "Sets the value to new if it is (rawly equal to) old, in one step. Returns whether it was.", atomic_compare_exchange},
-    {"get", "atomic:get()", "The value.", atomic_get},
-    {"set", "atomic:set(v)", "Sets the value.", atomic_set},
+    {"add", "Atomic:add(n?: number) -> number",
+     "Adds n (1) and returns the new value, in one step.\n"
+     "Raises: \"the atomic's value is not a number\".",
+     atomic_add},
+    {"compare_exchange", "Atomic:compare_exchange(old: any, new: any) -> boolean",
+     "Sets the value to new if it is (rawly equal to) old, in one step. Whether it was.",
+     atomic_compare_exchange},
+    {"get", "Atomic:get() -> any",
+     "The value.",
+     atomic_get},
+    {"set", "Atomic:set(v: any)",
+     "Sets the value.",
+     atomic_set},
     {nullptr, nullptr, nullptr, nullptr},
 };
 
 // --- the module ------------------------------------------------------------------------------------------------------------
 
 const NativeInfo kFamily[] = {
-    {"atomic", "atomic([n])", "A value (0) that changes in single steps.", thread_atomic},
-    {"barrier", "barrier(n)", "A place where n tasks meet.", thread_barrier},
-    {"condition", "condition([lock])", "A condition to wait for and to notify, with a lock (a new one).", thread_condition},
-    {"event", "event()", "A switch that tasks can wait for; not set.", thread_event},
-    {"lock", "lock()", "A new lock, free: one holder at a time, first come, first served.", thread_lock},
-    {"priority_queue", "priority_queue([max])", "A queue that gives the smallest priority first.", thread_priority_queue},
-    {"queue", "queue([max])", "A queue, first in, first out, of at most max values.", thread_queue},
-    {"rlock", "rlock()", "A lock that its holder may acquire again, and then releases as often.", thread_rlock},
-    {"semaphore", "semaphore(n)", "n places, given to who comes first.", thread_semaphore},
+    {"atomic", "thread.atomic(n?: any) -> Atomic",
+     "A value (0) that changes in single steps."
+     R"lua(
+
+local hits = thread.atomic()
+local function count() for _ = 1, 100 do hits:add() end end
+local a, b = thread.spawn(count), thread.spawn(count)
+a:join() b:join()
+print(hits:get())  --> 200)lua",
+     thread_atomic},
+    {"barrier", "thread.barrier(n: integer) -> Barrier",
+     "A place where n tasks meet."
+     R"lua(
+
+local b = thread.barrier(2)
+local t = thread.spawn(function() return b:wait() end)
+print(b:wait() + t:join())  --> 3)lua",
+     thread_barrier},
+    {"condition", "thread.condition(lock?: Lock) -> Condition",
+     "A condition to wait for and to notify, with a lock (a new one by default)."
+     R"lua(
+
+local c, ready = thread.condition(), false
+local t = thread.spawn(function()
+  local _ <close> = c:acquire()
+  return c:wait_for(function() return ready end)
+end)
+do
+  local _ <close> = c:acquire()
+  ready = true
+  c:notify_all()
+end
+print(t:join())  --> true)lua",
+     thread_condition},
+    {"event", "thread.event() -> Event",
+     "A switch that tasks can wait for, not set."
+     R"lua(
+
+local go = thread.event()
+local t = thread.spawn(function() go:wait() return "gone" end)
+go:set()
+print(t:join())  --> gone)lua",
+     thread_event},
+    {"lock", "thread.lock() -> Lock",
+     "A new lock, free. A task holds it, not a native thread."
+     R"lua(
+
+local l, sum = thread.lock(), 0
+local function add(n)
+  local _ <close> = l:acquire()
+  sum = sum + n
+end
+local a, b = thread.spawn(add, 1), thread.spawn(add, 2)
+a:join() b:join()
+print(sum)  --> 3)lua",
+     thread_lock},
+    {"priority_queue", "thread.priority_queue(max?: integer) -> PriorityQueue",
+     "A queue of at most max values that gives the smallest priority first: put(v, priority)."
+     R"lua(
+
+local q = thread.priority_queue()
+q:put("later", 2)
+q:put("now", 1)
+print(q:get(), q:get())  --> now	later)lua",
+     thread_priority_queue},
+    {"queue", "thread.queue(max?: integer) -> Queue",
+     "A queue, first in, first out, of at most max values."
+     R"lua(
+
+local q = thread.queue(10)
+local t = thread.spawn(function() for i = 1, 3 do q:put(i) end q:close() end)
+local sum = 0
+for v in q:iter() do sum = sum + v end
+print(sum)  --> 6)lua",
+     thread_queue},
+    {"rlock", "thread.rlock() -> RLock",
+     "A lock that its holder may acquire again, and then releases as often."
+     R"lua(
+
+local l = thread.rlock()
+l:acquire() l:acquire()
+l:release()
+print(l:locked())  --> true)lua",
+     thread_rlock},
+    {"semaphore", "thread.semaphore(n: integer) -> Semaphore",
+     "n places, given to who comes first."
+     R"lua(
+
+local places = thread.semaphore(2)
+places:acquire() places:acquire()
+print(places:try_acquire())  --> false)lua",
+     thread_semaphore},
     {nullptr, nullptr, nullptr, nullptr},
 };
 

@@ -41,15 +41,45 @@ int time_measure(NativeCall& call) {
 }
 
 const NativeInfo kFunctions[] = {
-    {"cpu", "time.cpu()", "Seconds of processor time that all native threads of this process have used.", time_cpu},
-    {"measure", "time.measure(f, ...)", "Calls f; returns the seconds it took, then its results.", time_measure},
-    {"monotonic", "time.monotonic()",
-     "Seconds on a clock that never goes back; its start means nothing, but all processes of a machine share it.",
+    {"cpu", "time.cpu() -> number",
+     "Seconds of processor time that all native threads of this process have used."
+     R"lua(
+
+print(time.cpu() > 0)  --> true)lua",
+     time_cpu},
+    {"measure", "time.measure(f: function, ...: any) -> number, any ...",
+     "Calls f; returns the seconds it took, then its results."
+     R"lua(
+
+local seconds, sum = time.measure(function(a, b) return a + b end, 1, 2)
+print(seconds >= 0, sum)  --> true	3)lua",
+     time_measure},
+    {"monotonic", "time.monotonic() -> number",
+     "Seconds on a clock that never goes back; its start means nothing, but all processes of a machine share it."
+     R"lua(
+
+local began = time.monotonic()
+print(time.monotonic() >= began)  --> true)lua",
      time_monotonic},
-    {"now", "time.now()", "Seconds since the start of 1970, with fractions. This clock may be set.", time_now},
-    {"sleep", "time.sleep(seconds)",
-     "Blocks the native thread for at least so long; other native threads run meanwhile.", time_sleep},
-    {"thread_cpu", "time.thread_cpu()", "Seconds of processor time that the running native thread has used.", time_thread_cpu},
+    {"now", "time.now() -> number",
+     "Seconds since the start of 1970, with fractions. This clock may be set."
+     R"lua(
+
+print(time.now() > 1.7e9)  --> true)lua",
+     time_now},
+    {"sleep", "time.sleep(seconds: number)",
+     "Blocks the native thread, tasks included, for at least so long.\n"
+     "Waits: blocks the native thread; the lock is free. async.sleep parks only the task."
+     R"lua(
+
+time.sleep(0.001))lua",
+     time_sleep},
+    {"thread_cpu", "time.thread_cpu() -> number",
+     "Seconds of processor time that the running native thread has used."
+     R"lua(
+
+print(time.thread_cpu() > 0)  --> true)lua",
+     time_thread_cpu},
     {nullptr, nullptr, nullptr, nullptr},
 };
 

@@ -151,23 +151,41 @@ int utf8_codes(NativeCall& call) {
 
 const NativeInfo kCodes = {
     "codes", "utf8.codes(s: string, lax?: boolean) -> function, string, integer",
-    "For a generic for: visits all characters of s, giving the position and the code of each. An invalid byte is an error.",
+    "For a generic for: visits all characters of s, giving the position and the code of each. An invalid byte is an error."
+    R"lua(
+
+for position, code in utf8.codes "aé" do print(position, code) end
+--> 1	97
+--> 2	233)lua",
     utf8_codes};
 
 const NativeInfo kFunctions[] = {
     {"char", "utf8.char(...: integer) -> string",
-     "The UTF-8 form of each code, up to 7FFFFFFF, concatenated.", utf8_char},
+     "The UTF-8 form of each code, up to 7FFFFFFF, concatenated."
+     R"lua(
+
+print(utf8.char(72, 228, 8364))  --> Hä€)lua",
+     utf8_char},
     {"codepoint", "utf8.codepoint(s: string, i?: integer, j?: integer, lax?: boolean) -> integer ...",
      "The codes of all characters that start between the byte positions i (1 by default) and j (i by default). An invalid "
-     "byte is an error.",
+     "byte is an error."
+     R"lua(
+
+print(utf8.codepoint("aé", 1, -1))  --> 97	233)lua",
      utf8_codepoint},
     {"len", "utf8.len(s: string, i?: integer, j?: integer, lax?: boolean) -> integer?, integer",
-     "The number of characters that start between the byte positions i (1) and j (-1), or nil and the position of the "
-     "first invalid byte.",
+     "The number of characters that start between the byte positions i (1) and j (-1), or nil and the position of the first "
+     "invalid byte."
+     R"lua(
+
+print(utf8.len "aé", utf8.len "\xff")  --> 2	nil	1)lua",
      utf8_len},
     {"offset", "utf8.offset(s: string, n: integer, i?: integer) -> integer?",
-     "The byte position where the n-th character from position i on starts; negative n counts backwards from i, 0 finds "
-     "the start of the character that holds byte i. nil if there is no such character.",
+     "The byte position where the n-th character from position i on starts; negative n counts backwards from i, 0 finds the "
+     "start of the character that holds byte i. nil if there is no such character."
+     R"lua(
+
+print(utf8.offset("aéb", 3))  --> 4)lua",
      utf8_offset},
     {nullptr, nullptr, nullptr, nullptr},
 };

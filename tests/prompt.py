@@ -243,6 +243,26 @@ def resizing(t):
 
 
 @test
+def suspending(t):
+    t.line(t.program)
+    t.expect("leaves it\n>")
+    t.type("1 + 20")
+    t.key("C-z")
+    t.expect("Stopped")
+    t.line("echo back in the $((1)) shell")
+    t.expect("back in the 1 shell\n")
+    t.line("fg")
+    t.expect("> 1 + 20", times=2)
+    t.line(" * 2")
+    t.expect("> 1 + 20 * 2\n41")
+
+
+suspending.program = "sh -i"
+suspending.begins = "ready:"
+suspending.env = {"PS1": "ready: "}
+
+
+@test
 def commands(t):
     t.line(".doc string.rep")
     t.expect("copies of s")
@@ -293,10 +313,11 @@ def main():
         if options.only and function.__name__ not in options.only:
             continue
         with tempfile.TemporaryDirectory() as folder:
-            t = Terminal(os.path.abspath(options.interpreter), folder, env=getattr(function, "env", {}))
-            t.folder = folder
+            program = os.path.abspath(options.interpreter)
+            t = Terminal(getattr(function, "program", program), folder, env=getattr(function, "env", {}))
+            t.folder, t.program = folder, program
             try:
-                t.expect("leaves it\n>")
+                t.expect(getattr(function, "begins", "leaves it\n>"))
                 function(t)
             except AssertionError as error:
                 failed += 1

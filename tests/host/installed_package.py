@@ -87,6 +87,7 @@ def main():
         environment = dict(os.environ, PKG_CONFIG_PATH=str(description.parent), PKG_CONFIG_SYSROOT_DIR=str(root),
                            LD_LIBRARY_PATH=str(library.parent))
         check_symbols(library)
+        only(root, "library/async.lua")  # what `baton init` points to
         check_headers(include, work)
         flags = run("pkg-config", "--cflags", "--libs", "baton", env=environment).split()
         program = work / "ten_lines"

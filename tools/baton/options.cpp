@@ -156,6 +156,7 @@ Command command_of(std::string_view word) {
   if (word == "test") return Command::kTest;
   if (word == "bench") return Command::kBench;
   if (word == "init") return Command::kInit;
+  if (word == "doc") return Command::kDoc;
   return Command::kNone;
 }
 
@@ -190,7 +191,7 @@ std::string short_usage() { return "usage: baton [options] [script [arguments]] 
 
 std::string usage() {
   return "usage: baton [options] [script [arguments]]\n"
-         "       baton repl | test [path...] | bench file [options] | init [folder]\n"
+         "       baton repl | test [path...] | bench file | init [folder] | doc [name]\n"
          "  -e code   run the text 'code'             -v, --version  print the version\n"
          "  -l mod    require into a global, or g=mod -i  the prompt, after the script\n"
          "  -E        ignore the environment          -W  turn warnings on\n"
@@ -209,6 +210,7 @@ std::string usage() {
          "  test      run *_test.script files: describe, it, expect; 'baton test --help'\n"
          "  bench     a file's function in sequence, threads, tasks and processes\n"
          "  init      write editor, linter and formatter configuration into a folder\n"
+         "  doc       what a module, class or function does: baton doc string.rep\n"
          "environment: BATON_PATH, BATON_INIT, BATON_SWITCH_INTERVAL, NO_COLOR: baton(1)\n";
 }
 

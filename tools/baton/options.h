@@ -22,7 +22,7 @@ struct Action {
 };
 
 // The first word that is no option may name one of these instead of a script.
-enum class Command : std::uint8_t { kNone, kRepl, kTest, kBench, kInit };
+enum class Command : std::uint8_t { kNone, kRepl, kTest, kBench, kInit, kDoc };
 
 struct Options {
   Command command = Command::kNone;

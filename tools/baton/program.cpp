@@ -159,7 +159,7 @@ bool check_scripts(ThreadState& thread, const Program& program) {
 // The sub-commands: each is a part of the program written in script, called with the words behind its name. Its function
 // `main` returns the exit status's truth.
 bool run_command(ThreadState& thread, const Program& program) {
-  static constexpr const char* kParts[] = {nullptr, nullptr, "testing", "benchmark", "project"};
+  static constexpr const char* kParts[] = {nullptr, nullptr, "testing", "benchmark", "project", "reference"};
   int count = 0;
   for (int i = program.options.script + 1; i < program.argc; ++i, ++count) {
     vm::push(thread, Value::of(string::make(thread.heap(), program.argv[i])));

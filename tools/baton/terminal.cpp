@@ -135,6 +135,12 @@ int terminal_cooked(NativeCall&) {
   return 0;
 }
 
+// suspend(): stops the program as Ctrl-Z does elsewhere; returns when it is continued. The terminal must be cooked.
+int terminal_suspend(NativeCall&) {
+  std::raise(SIGTSTP);  // to this thread, so that it has stopped before anything else happens here
+  return 0;
+}
+
 // read(): the bytes that are there ("" if none), and whether the size has changed; nil at the end of input.
 int terminal_read(NativeCall& call) {
   char bytes[4096];
@@ -188,6 +194,7 @@ const NativeInfo kTerminal[] = {
     {"raw", "raw()", "Begins to take keys.", terminal_raw},
     {"read", "read()", "The keys that were pressed; whether the size changed.", terminal_read},
     {"size", "size()", "Columns and rows.", terminal_size},
+    {"suspend", "suspend()", "Stops the program until the shell continues it.", terminal_suspend},
     {"width", "width(code)", "Columns of a character.", terminal_width},
     {"write", "write(text)", "Writes to the terminal at once.", terminal_write},
     {nullptr, nullptr, nullptr, nullptr},

@@ -15,6 +15,9 @@ constexpr Embedded kParts[] = {
     {"benchmark",
 #include "benchmark.inc"
     },
+    {"catalogue",
+#include "catalogue.inc"
+    },
     {"complete",
 #include "complete.inc"
     },
@@ -48,11 +51,36 @@ constexpr Embedded kParts[] = {
     {"prompt",
 #include "prompt.inc"
     },
+    {"reference",
+#include "reference.inc"
+    },
     {"similar",
 #include "similar.inc"
     },
     {"testing",
 #include "testing.inc"
+    },
+    // Not run here: read for the texts that their comments hold (catalogue.script).
+    {"async_combinators",
+#include "stdlib/async_combinators.inc"
+    },
+    {"gil_trace",
+#include "stdlib/gil_trace.inc"
+    },
+    {"net_serve",
+#include "stdlib/net_serve.inc"
+    },
+    {"overview",
+#include "overview.inc"
+    },
+    {"process_pool",
+#include "stdlib/process_pool.inc"
+    },
+    {"profile",
+#include "stdlib/profile.inc"
+    },
+    {"thread_family",
+#include "stdlib/thread_family.inc"
     },
 };
 
@@ -79,6 +107,7 @@ Status push_use(ThreadState& thread) {
   Table* natives = table::make(thread.heap());
   vm::push(thread, native::make(thread, &kSource));
   vm::push(thread, Value::of(natives));
+  native::set_field(thread, natives, "source", native::make(thread, &kSource));
   native::set_field(thread, natives, "terminal", Value::of(open_terminal(thread)));
   native::set_field(thread, natives, "shell", Value::of(open_shell(thread)));
   int results = 0;

@@ -15,7 +15,7 @@ _baton() {
     "") if [[ $word == -* ]]; then
           mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
         else
-          mapfile -t COMPREPLY < <(compgen -W "repl test bench init" -- "$word"; compgen -o plusdirs -f -X '!*.@(script|lua)' -- "$word")
+          mapfile -t COMPREPLY < <(compgen -W "repl test bench init doc" -- "$word"; compgen -o plusdirs -f -X '!*.@(script|lua)' -- "$word")
         fi ;;
     test) if [[ $word == -* ]]; then
             mapfile -t COMPREPLY < <(compgen -W "--filter= --jobs= --list --verbose --help" -- "$word")
@@ -27,6 +27,7 @@ _baton() {
            else
              mapfile -t COMPREPLY < <(compgen -o plusdirs -f -- "$word")
            fi ;;
+    doc) [[ $word == -* ]] && mapfile -t COMPREPLY < <(compgen -W "--markdown= --types= --help" -- "$word") ;;
     init) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
     *) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
   esac

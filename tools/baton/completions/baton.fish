@@ -1,9 +1,10 @@
 # Completion of baton's command line for fish.
-set -l commands repl test bench init
+set -l commands repl test bench init doc
 complete -c baton -n "not __fish_seen_subcommand_from $commands" -a repl -d 'The prompt'
 complete -c baton -n "not __fish_seen_subcommand_from $commands" -a test -d 'Run *_test.script files'
 complete -c baton -n "not __fish_seen_subcommand_from $commands" -a bench -d 'A function in sequence, threads, tasks, processes'
 complete -c baton -n "not __fish_seen_subcommand_from $commands" -a init -d 'Configuration for editor and linter'
+complete -c baton -n "not __fish_seen_subcommand_from $commands" -a doc -d 'What a function does'
 complete -c baton -s e -x -d 'Run a text'
 complete -c baton -s l -x -d 'Require a module'
 complete -c baton -s i -d 'The prompt after the script'

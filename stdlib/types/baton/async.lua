@@ -1,0 +1,2 @@
+---@meta baton.async
+return require "async"

@@ -1,0 +1,2 @@
+---@meta baton.fs
+return require "fs"

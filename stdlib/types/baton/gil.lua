@@ -1,0 +1,2 @@
+---@meta baton.gil
+return require "gil"

@@ -1,0 +1,2 @@
+---@meta baton.net
+return require "net"

@@ -1,0 +1,2 @@
+---@meta baton.process
+return require "process"

@@ -1,0 +1,2 @@
+---@meta baton.profile
+return require "profile"

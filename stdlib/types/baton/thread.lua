@@ -1,0 +1,2 @@
+---@meta baton.thread
+return require "thread"

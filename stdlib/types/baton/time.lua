@@ -1,0 +1,2 @@
+---@meta baton.time
+return require "time"
