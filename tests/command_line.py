@@ -167,6 +167,13 @@ case("a profile of a script that exits", ["--profile=p.svg", "s.script"], err="p
 case("a profile that cannot be written", ["--profile=no/such/p.svg", "s.script"], err="PROGRAM: ENOENT: no such file or directory: no/such/p.svg\n", status=1, files={"s.script": "os.exit(3)"}, only=BATON)
 
 
+for _text, _hint in {"x = {a: 1}": "fields of a table are written name = value", "x++": "write x = x + 1", "else": "no 'if' is open here",
+                     "return 1 print(2)": "'return' must be the last statement of its block", "f(1,)": "something is missing before ')', or it is one too many",
+                     "local function f() end end": "there is one 'end' more than blocks"}.items():
+    case(f"a hint about {_text}", ["s.script"], err="PROGRAM: s.script:1: ", status=1, files={"s.script": _text}, only=BATON)
+    CASES[-1]["hint"] = f"   = {_hint}\n"
+
+
 def documented(program):
     """Every option of --help stands in the manual page and in the completions of all shells. Returns: what is missing."""
     folder = pathlib.Path(__file__).resolve().parent.parent / "tools" / "baton"
@@ -209,6 +216,8 @@ def run(item, program):
     out = re.sub(r"\d+\.\d\d s$", "SECONDS", out, flags=re.MULTILINE)
     if item["out"] is not None and out != item["out"]:
         problems.append(f"printed {out!r}, expected {item['out']!r}")
+    if item.get("hint", "") not in err:
+        problems.append(f"no hint {item['hint']!r} in {err!r}")
     expected = (item["err"] or "").replace("PROGRAM", os.path.basename(program))
     got = err.replace(program + ": ", os.path.basename(program) + ": ")
     if not item["whole"]:
