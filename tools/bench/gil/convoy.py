@@ -1,10 +1,11 @@
 """The server of the convoy benchmark, as convoy.script."""
-import os
+import socket
 import sys
 import threading
 
-from_client, to_client = 0, 1
 threads = int(sys.argv[1])
+client = socket.create_connection(("127.0.0.1", int(sys.argv[2])))
+client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 running, work, children = False, [0] * threads, []
 
 
@@ -17,9 +18,9 @@ def compute(me):
 
 
 while True:
-    command = os.read(from_client, 1)
+    command = client.recv(1)
     if command == b"p":
-        os.write(to_client, b"p")
+        client.send(b"p")
     elif command == b"s":
         running = True
         children = [threading.Thread(target=compute, args=(i,)) for i in range(threads)]
@@ -30,6 +31,6 @@ while True:
         for child in children:
             child.join()
     elif command == b"c":
-        os.write(to_client, b"%20d" % sum(work))
+        client.send(b"%20d" % sum(work))
     else:
         break

@@ -1,15 +1,16 @@
 # The server of the convoy benchmark, as convoy.script.
-from_client = $stdin
-to_client = $stdout
-to_client.sync = true
+require "socket"
+
 threads = ARGV[0].to_i
+client = TCPSocket.new("127.0.0.1", ARGV[1].to_i)
+client.setsockopt(Socket::IPPROTO_TCP, Socket::TCP_NODELAY, 1)
 running = false
 work = Array.new(threads, 0)
 children = []
 
 loop do
-  case from_client.sysread(1)
-  when "p" then to_client.syswrite("p")
+  case client.sysread(1)
+  when "p" then client.syswrite("p")
   when "s"
     running = true
     children = (0...threads).map do |me|
@@ -24,7 +25,7 @@ loop do
   when "e"
     running = false
     children.each(&:join)
-  when "c" then to_client.syswrite(format("%20d", work.sum))
+  when "c" then client.syswrite(format("%20d", work.sum))
   else break
   end
 end

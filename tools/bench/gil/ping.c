@@ -1,30 +1,36 @@
 /* The pinging client of the convoy benchmark: a process of its own, so that its load and its clock are not the server's.
  *
- *   ping THREADS SECONDS ROUNDS SERVER...      the server reads its standard input and writes its standard output
+ *   ping [-l FILE] THREADS SECONDS ROUNDS SERVER... [-- ARGUMENT]
  *
- * It tells the server by single bytes what to do: 'p' answer with one byte; 's' start the computing threads; 'e' end them;
- * 'c' answer with how much they have done, 20 characters; 'q' end. It runs ROUNDS rounds of three phases, SECONDS each:
- * pings without computing threads, computing threads without pings, both. One ping leaves every millisecond; a ping that
- * is late because the answer before came late counts from when it should have left. Prints for each round
+ * It runs SERVER THREADS PORT [ARGUMENT], which connects to that port of this machine. It tells the server by single bytes what
+ * to do: 'p' answer with one byte; 's' start the computing threads; 'e' end them; 'c' answer with how much they have done, 20
+ * characters; 'q' end. It runs ROUNDS rounds of three phases, SECONDS each: pings without computing threads, computing threads
+ * without pings, both. One ping leaves every millisecond; a ping that is late because the answer before came late counts from
+ * when it should have left. With -l the pings beside computing threads are written to FILE: when each was sent and answered,
+ * in seconds of the monotonic clock. Prints for each round
  *
  *   idle p50, p99, busy p50, p99, p99.9, longest (all in microseconds), work per second without and with pings
  */
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { kPeriodNs = 1000000, kMost = 1000000 };
 
-static int to_server, from_server;
+static int server;
 static int64_t times[kMost];
+static FILE *ping_log;
 
 static int64_t now_ns(void) {
   struct timespec now;
@@ -44,14 +50,14 @@ static void fail(const char *what) {
 }
 
 static void tell(char command) {
-  if (write(to_server, &command, 1) != 1) fail("write");
+  if (write(server, &command, 1) != 1) fail("write");
 }
 
 static void hear(char *answer, size_t size) {
   size_t got = 0;
   while (got < size) {
     errno = 0;
-    ssize_t n = read(from_server, answer + got, size - got);
+    ssize_t n = read(server, answer + got, size - got);
     if (n <= 0) fail("read");
     got += (size_t)n;
   }
@@ -70,7 +76,7 @@ static int ascending(const void *a, const void *b) {
 }
 
 /* Pings for so long; the sorted reply times are in `times`. Returns how many. */
-static int ping(int64_t duration) {
+static int ping(int64_t duration, FILE *list) {
   int64_t began = now_ns(), next = began, answered = began;
   int count = 0;
   char byte;
@@ -81,6 +87,7 @@ static int ping(int64_t duration) {
     hear(&byte, 1);
     answered = now_ns();
     times[count++] = answered - sent;
+    if (list != NULL) fprintf(list, "%.9f %.9f\n", (double)sent / 1e9, (double)answered / 1e9);
     next += kPeriodNs;
   }
   qsort(times, (size_t)count, sizeof times[0], ascending);
@@ -92,35 +99,57 @@ static double at(int count, double part) {
   return (double)times[place < count ? place : count - 1] / 1000.0;
 }
 
-/* Runs the server with a pipe to it and one from it. */
-static void start(char **command) {
-  int there[2], back[2];
-  if (pipe2(there, O_CLOEXEC) != 0 || pipe2(back, O_CLOEXEC) != 0) fail("pipe");
+/* Runs the server and lets it connect. */
+static void start(char **command, char *threads) {
+  struct sockaddr_in address = {.sin_family = AF_INET};
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+  if (listener < 0 || bind(listener, (struct sockaddr *)&address, size) != 0 || listen(listener, 1) != 0) fail("listen");
+  if (getsockname(listener, (struct sockaddr *)&address, &size) != 0) fail("getsockname");
+  char port[16], *arguments[16] = {0};
+  snprintf(port, sizeof port, "%d", ntohs(address.sin_port));
+  int count = 0;
+  while (count < 12 && command[count] != NULL && strcmp(command[count], "--") != 0) {
+    arguments[count] = command[count];
+    ++count;
+  }
+  char **rest = command[count] != NULL ? command + count + 1 : command + count;
+  arguments[count++] = threads;
+  arguments[count++] = port;
+  if (*rest != NULL) arguments[count] = *rest;
   pid_t child = fork();
   if (child < 0) fail("fork");
   if (child == 0) {
-    dup2(there[0], STDIN_FILENO);
-    dup2(back[1], STDOUT_FILENO);
-    execvp(command[0], command);
-    perror(command[0]);
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0UL, 0UL, 0UL);
+    execvp(arguments[0], arguments);
+    perror(arguments[0]);
     _exit(127);
   }
-  close(there[0]);
-  close(back[1]);
-  to_server = there[1];
-  from_server = back[0];
+  alarm(20); /* for a server that does not come */
+  server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+  if (server < 0) fail("accept");
+  alarm(0);
+  close(listener);
+  setsockopt(server, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 }
 
 int main(int argc, char **argv) {
+  if (argc > 2 && strcmp(argv[1], "-l") == 0) {
+    ping_log = fopen(argv[2], "w");
+    if (ping_log == NULL) fail(argv[2]);
+    argv += 2;
+    argc -= 2;
+  }
   if (argc < 5) return 2;
   signal(SIGPIPE, SIG_IGN);
   prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
   int threads = atoi(argv[1]);
-  start(argv + 4);
+  start(argv + 4, argv[1]);
   int64_t duration = (int64_t)(atof(argv[2]) * 1e9);
   for (int round = atoi(argv[3]); round > 0; --round) {
-    ping(duration / 10);
-    int count = ping(duration);
+    ping(duration / 10, NULL);
+    int count = ping(duration, NULL);
     printf("%.1f %.1f ", at(count, 0.5), at(count, 0.99));
     if (threads > 0) tell('s');
     sleep_until(now_ns() + 100000000);
@@ -130,7 +159,7 @@ int main(int argc, char **argv) {
     double alone = (double)(after - before) * 1e9 / (double)(ended - began);
     began = now_ns();
     before = work_done();
-    count = ping(duration);
+    count = ping(duration, ping_log);
     ended = now_ns();
     after = work_done();
     printf("%.1f %.1f %.1f %.1f %.1f %.1f\n", at(count, 0.5), at(count, 0.99), at(count, 0.999), at(count, 1.0), alone,
@@ -140,5 +169,8 @@ int main(int argc, char **argv) {
     sleep_until(now_ns() + 50000000);
   }
   tell('q');
+  while (wait(NULL) < 0 && errno == EINTR) { /* it may have something to write */
+  }
+  if (ping_log != NULL) fclose(ping_log);
   return 0;
 }
