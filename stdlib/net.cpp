@@ -25,6 +25,7 @@
 #include "script_part.h"
 #include "thread_library.h"
 #include "vm/call.h"
+#include "thread_scratch.h"
 #include "vm/native.h"
 #include "vm/operations.h"
 
@@ -420,12 +421,13 @@ int udp_receive(NativeCall& call) {
   const std::int64_t deadline_ns = timeout_argument(call, 2);
   if (udp.descriptor < 0) call.error("the socket is not bound");
   sched::before_wait(thread);
-  static thread_local char bytes[65536];
+  constexpr std::size_t kLargestDatagram = 65536;
+  char* bytes = thread_scratch<kLargestDatagram>();
   for (;;) {
     if (udp.descriptor < 0) return call.failure_named(EBADF, "");
     Address from;
     from.length = sizeof from.storage;
-    const ssize_t got = recvfrom(udp.descriptor, bytes, sizeof bytes, 0, from.any(), &from.length);
+    const ssize_t got = recvfrom(udp.descriptor, bytes, kLargestDatagram, 0, from.any(), &from.length);
     if (got >= 0) {
       call.push_string({bytes, static_cast<std::size_t>(got)});
       call.push_string(from.host());

@@ -10,17 +10,12 @@
 #include "loop/event_loop.h"
 #include "net_address.h"
 #include "sched/wait.h"
+#include "thread_scratch.h"
 
 namespace baton::stdlib {
 namespace {
 
 constexpr std::size_t kLargestRead = 65536;
-
-// Fibers never leave their native thread, and nothing waits between filling and emptying it.
-char* scratch() noexcept {
-  static thread_local char bytes[kLargestRead];
-  return bytes;
-}
 
 bool would_block(int error) noexcept { return error == EAGAIN || error == EWOULDBLOCK; }
 
@@ -63,11 +58,11 @@ DescriptorStream::Received DescriptorStream::receive(ThreadState& thread, std::i
   error_ = EBADF;
   if (descriptor_ < 0) return Received::kFailed;
   long got;
-  do got = ::read(descriptor_, scratch(), kLargestRead);
+  do got = ::read(descriptor_, thread_scratch<kLargestRead>(), kLargestRead);
   while (got < 0 && errno == EINTR);
   error_ = got < 0 ? errno : 0;
   if (got > 0) {
-    *bytes = {scratch(), static_cast<std::size_t>(got)};
+    *bytes = {thread_scratch<kLargestRead>(), static_cast<std::size_t>(got)};
     return Received::kBytes;
   }
   if (got == 0) return Received::kEnd;
@@ -95,8 +90,8 @@ bool DescriptorStream::fill(ThreadState& thread) {
 
 bool DescriptorStream::drain() {
   while (descriptor_ >= 0) {
-    const long got = ::read(descriptor_, scratch(), kLargestRead);
-    if (got > 0) buffer_.append(scratch(), static_cast<std::size_t>(got));
+    const long got = ::read(descriptor_, thread_scratch<kLargestRead>(), kLargestRead);
+    if (got > 0) buffer_.append(thread_scratch<kLargestRead>(), static_cast<std::size_t>(got));
     else if (got < 0 && errno == EINTR) continue;
     else return got < 0 && would_block(errno);
   }

@@ -20,6 +20,7 @@
 #include "option_table.h"
 #include "sched/scheduler.h"
 #include "sync/released.h"
+#include "thread_scratch.h"
 #include "value/error.h"
 
 namespace baton::stdlib {
@@ -121,10 +122,10 @@ bool TlsStream::fill(ThreadState& thread) {
   error_ = greet(thread, kNoDeadline);
   if (error_ != 0) return false;
   for (;;) {
-    static thread_local char bytes[kRecordBytes];  // nobody waits between reading and appending
+    char* bytes = thread_scratch<kRecordBytes>();
     std::size_t got = 0;
     TlsOutcome outcome = TlsOutcome::kFailed;
-    natively(thread, [&] { outcome = session_->read(bytes, sizeof bytes, &got); });
+    natively(thread, [&] { outcome = session_->read(bytes, kRecordBytes, &got); });
     if (outcome == TlsOutcome::kDone) {
       buffer_.append(bytes, got);
       error_ = 0;

@@ -13,6 +13,7 @@
 #include "net_stream.h"
 #include "sched/scheduler.h"
 #include "thread_library.h"
+#include "thread_scratch.h"
 #include "vm/operations.h"
 
 namespace baton::stdlib {
@@ -29,13 +30,6 @@ void close_all(std::vector<int>& descriptors) noexcept {
     if (descriptor >= 0) close(descriptor);
     descriptor = -1;
   }
-}
-
-// Reads and writes of one native thread's fibers; nothing waits between filling and emptying it.
-char* scratch() {
-  static thread_local std::unique_ptr<char[]> bytes;  // no array: it would lie in every thread's stack
-  if (bytes == nullptr) bytes.reset(new char[kBlock]);
-  return bytes.get();
 }
 
 }  // namespace
@@ -155,7 +149,7 @@ int Channel::wait_written(ThreadState& thread, std::size_t bytes) {
 
 // Returns: 0 if something came, EAGAIN, or ESHUTDOWN at the end.
 int Channel::fill() {
-  iovec piece{scratch(), kBlock};
+  iovec piece{thread_scratch<kBlock>(), kBlock};
   alignas(cmsghdr) char control[CMSG_SPACE(kMostDescriptors * sizeof(int))];
   msghdr message = {};
   message.msg_iov = &piece;
@@ -175,7 +169,7 @@ int Channel::fill() {
       arrived_.push_back(descriptor);
     }
   }
-  in_.append(scratch(), static_cast<std::size_t>(count));
+  in_.append(thread_scratch<kBlock>(), static_cast<std::size_t>(count));
   return 0;
 }
 
