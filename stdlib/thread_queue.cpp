@@ -73,15 +73,15 @@ struct Queue {
 
 void release_queue(void* block) noexcept { static_cast<Queue*>(block)->~Queue(); }
 
-Queue* test_queue(NativeCall& call) noexcept {
-  void* queue = call.test_userdata(1, kQueueClass);
-  return static_cast<Queue*>(queue != nullptr ? queue : call.test_userdata(1, kPriorityClass));
+// Both classes are known by what releases them, which nothing else has.
+Queue& check_queue(NativeCall& call) {
+  const Value v = call.arg(1);
+  if (BATON_LIKELY(v.is_userdata() && v.userdata()->release == release_queue)) return *static_cast<Queue*>(v.userdata()->block());
+  call.type_error(1, kQueueClass);
 }
 
-Queue& check_queue(NativeCall& call) {
-  if (Queue* queue = test_queue(call)) return *queue;
-  return *static_cast<Queue*>(call.check_userdata(1, kQueueClass));
-}
+// When the wait of a method ends whose timeout is argument i.
+std::int64_t deadline_of(NativeCall& call, int i) { return BATON_LIKELY(call.count() < i) ? kNoDeadline : timeout_argument(call, i); }
 
 Table* values_of(NativeCall& call) noexcept { return call.slot(1).userdata()->user_values()[0].table(); }
 
@@ -115,7 +115,14 @@ void store(NativeCall& call, Queue& queue) {
     if (queue.count == queue.capacity) grow_ring(call, queue);
     std::int64_t place = queue.head + queue.count;
     if (place >= queue.capacity) place -= queue.capacity;
-    table::set_integer(call.heap(), values_of(call), place + 1, call.arg(2));
+    Table* values = values_of(call);
+    auto* slot = const_cast<Value*>(table::get_integer(values, place + 1));
+    if (BATON_LIKELY(slot != &table::kAbsent)) {
+      *slot = call.slot(2);
+      call.heap().barrier_back(values, *slot);
+    } else {
+      table::set_integer(call.heap(), values, place + 1, call.slot(2));
+    }
   }
   ++queue.count;
   ++queue.unfinished;
@@ -143,8 +150,9 @@ Value take(NativeCall& call, Queue& queue) {
     key = queue.head + 1;
     queue.head = key == queue.capacity ? 0 : key;
   }
-  const Value v = *table::get_integer(values, key);
-  table::set_integer(call.heap(), values, key, Value());
+  auto* slot = const_cast<Value*>(table::get_integer(values, key));
+  const Value v = *slot;
+  if (BATON_LIKELY(slot != &table::kAbsent)) slot->set_nil();
   --queue.count;
   if (!queue.putters.empty() && queue.has_place()) {
     Waiter* putter = queue.putters.pop();
@@ -178,7 +186,7 @@ int check_put(NativeCall& call, const Queue& queue) {
 int queue_put(NativeCall& call) {
   Queue& queue = check_queue(call);
   const int after = check_put(call, queue);
-  const std::int64_t deadline = timeout_argument(call, after);
+  const std::int64_t deadline = deadline_of(call, after);
   sched::before_wait(call.thread());
   if (queue.is_closed) call.error("the queue is closed");
   if (!queue.has_place() || !queue.putters.empty()) {
@@ -206,7 +214,7 @@ int queue_try_put(NativeCall& call) {
 
 int queue_get(NativeCall& call) {
   Queue& queue = check_queue(call);
-  const std::int64_t deadline = timeout_argument(call, 2);
+  const std::int64_t deadline = deadline_of(call, 2);
   sched::before_wait(call.thread());
   if (!queue.has_value()) {
     if (queue.is_closed) return refuse_closed(call);
@@ -252,7 +260,7 @@ int queue_task_done(NativeCall& call) {
 
 int queue_join(NativeCall& call) {
   Queue& queue = check_queue(call);
-  const std::int64_t deadline = timeout_argument(call, 2);
+  const std::int64_t deadline = deadline_of(call, 2);
   sched::before_wait(call.thread());
   while (queue.unfinished > 0) {
     Waiter waiter(call.thread());

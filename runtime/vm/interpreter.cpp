@@ -123,6 +123,16 @@ BATON_ALWAYS_INLINE const Value* element_of(const Value& object, const Value& ke
   return BATON_LIKELY(!slot->is_nil()) ? slot : nullptr;
 }
 
+// find_inherited for methods of natives' objects, whose class may look for methods itself (native::class_with_methods).
+BATON_ALWAYS_INLINE const Value* find_method(const SharedState& shared, const Table* metatable, const String* key) noexcept {
+  const Value* index = find_string(metatable, shared.metamethod_names[static_cast<int>(Metamethod::kIndex)]);
+  if (index != nullptr && index->tag == Tag::kNative && index->native()->intrinsic == Intrinsic::kFindMethod) {
+    const Value& methods = index->native()->upvalues()[0];
+    return BATON_LIKELY(methods.is_table()) ? find_string(methods.table(), key) : nullptr;
+  }
+  return find_inherited(shared, metatable, key);
+}
+
 // Whether a store of `value` into `owner` can be done without the collector knowing, and at all: frozen tables take the slow
 // way, which raises.
 inline bool needs_no_barrier(const Object* owner, const Value& value) noexcept {
