@@ -115,13 +115,13 @@ ThreadGroup::ThreadGroup(SharedState& shared, std::string_view name) : shared_(s
 ThreadGroup::~ThreadGroup() { main_->release_reference(); }
 
 // Makes a native thread known: a root coroutine, a slot at the GIL, a root of the collector. Undoes nothing when it raises.
-void ThreadGroup::attach(NativeThread& thread) {
+void ThreadGroup::attach(NativeThread& thread, const char* outside) {
   ThreadState& state = thread.state();
   threads_.reserve(threads_.size() + 1);
   shared_.threads.reserve(shared_.threads.size() + 1);
   failed_.reserve(threads_.size() + failed_.size() + 1);
   state.root = state.current = make_root(state);
-  if (state.gil_slot == nullptr) state.gil_slot = shared_.gil.attach(state.name, &state.interrupt);
+  if (state.gil_slot == nullptr) state.gil_slot = shared_.gil.attach(state.name, &state.interrupt, outside);
   if (state.gil_slot == nullptr) throw std::bad_alloc();
   state.id = static_cast<std::uint32_t>(state.gil_slot->id);
   thread.scheduler().adopt_root(state.root, next_task_id());
@@ -213,7 +213,7 @@ void ThreadGroup::detach_main() noexcept {
 NativeThread* ThreadGroup::create(std::string_view name, bool is_daemon, const Value& function) {
   auto* thread = new NativeThread(shared_, name, is_daemon);
   try {
-    attach(*thread);
+    attach(*thread, "thread.start");
   } catch (...) {  // nothing of it is known to anybody
     thread->release_reference();
     throw;
@@ -286,8 +286,7 @@ void ThreadGroup::thread_main(void* argument) noexcept {
   ThreadState& state = thread.state();
   SharedState& shared = state.shared;
   GilSlot* slot = state.gil_slot;
-  sharpen_timed_waits();
-  shared.gil.acquire(slot);
+  shared.gil.come_back(slot);
   thread.adopt_stack();
   try {
     thread.run_on_fiber([](NativeThread& self, void*) noexcept { self.call_function(); }, nullptr);
@@ -295,6 +294,7 @@ void ThreadGroup::thread_main(void* argument) noexcept {
     thread.conclude(ThreadStatus::kFailed, Value::of(shared.memory_error));
   }
   group_of(shared).leave(thread);
+  shared.gil.go_outside(slot, "thread.end");
   shared.gil.release(slot);
   shared.gil.detach(slot);
   thread.release_reference();

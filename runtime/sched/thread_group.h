@@ -108,7 +108,7 @@ class ThreadGroup final : RootVisitor {
   static constexpr std::int64_t kGraceOfStoppedThreadsNs = 200'000'000;
   static void thread_main(void* argument) noexcept;
   void mark_roots(Heap& heap) override;
-  void attach(NativeThread& thread);
+  void attach(NativeThread& thread, const char* outside = nullptr);
   void leave(NativeThread& thread) noexcept;
   bool only_daemons_left() const noexcept;
   void report_failed_tasks() noexcept;

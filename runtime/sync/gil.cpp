@@ -112,6 +112,7 @@ constexpr std::int64_t kShortestTurnNs = 50'000;  // less than this left of a tu
 constexpr std::int64_t kDefaultSpinNs = 20'000;
 constexpr std::int64_t kReturningSpinNs = 5'000;  // a holder that runs on another processor answers sooner
 constexpr std::int64_t kShortestFollowedIntervalNs = 4'000'000;  // the kernel lets a thread run 3 ms before it wakes one beside it
+constexpr std::int64_t kPatienceNs = 50'000;
 constexpr int kReturningTurnsPerInterval = 8;
 constexpr std::size_t kMostEndedKept = 1000;
 
@@ -141,7 +142,7 @@ Gil::~Gil() {
 
 // ---- threads ----
 
-GilSlot* Gil::attach(std::string_view name, InterruptWord* interrupt) noexcept {
+GilSlot* Gil::attach(std::string_view name, InterruptWord* interrupt, const char* outside) noexcept {
   ShortLock locked(mutex_);
   GilSlot* slot = free_slots_;
   if (slot != nullptr) {
@@ -156,6 +157,8 @@ GilSlot* Gil::attach(std::string_view name, InterruptWord* interrupt) noexcept {
   slot->credit_ns = 0;
   slot->credit_at_ns = 0;
   slot->attached_at_ns = slot->attached_since_ns = monotonic_ns();
+  slot->region.store(outside, std::memory_order_relaxed);
+  slot->released_at_ns.store(outside != nullptr ? slot->attached_at_ns : 0, std::memory_order_relaxed);
   slot->longest_where.clear();
   slot->turn_left_ns = 0;
   slot->id = next_id_++;
@@ -174,9 +177,11 @@ void Gil::detach(GilSlot* slot) noexcept {
   BATON_CHECK(!held_by(slot), "a thread detaches while it holds the GIL");
   ShortLock locked(mutex_);
   BATON_CHECK(slot->attached && !slot->waiting, "a thread detaches twice or while it waits");
-  const std::int64_t now = monotonic_ns();
+  const std::int64_t outside_since = slot->released_at_ns.load(std::memory_order_relaxed);
+  const std::int64_t now = outside_since != 0 ? outside_since : monotonic_ns();
   GilFigures last = figures_of(*slot, now);
   append(slot, TraceState::kAttached, slot->attached_since_ns, now, nullptr);
+  slot->region.store(nullptr, std::memory_order_relaxed);
   gone_.switches += last.switches;
   gone_.forced += last.forced;
   gone_.voluntary += last.voluntary;
@@ -229,12 +234,13 @@ void Gil::change_holder(GilSlot* slot) noexcept {
 
 // ---- taking and giving ----
 
-void Gil::acquire_slow(GilSlot* slot) noexcept {
+void Gil::acquire_slow(GilSlot* slot, std::int64_t came_back_ns) noexcept {
   BATON_DCHECK(!held_by(slot));
   mutex_.lock();
   bool first_waiter = false;
   if (enter_free_or_mark_wanted(slot, first_waiter)) {
     mutex_.unlock();
+    slot->wait_began_ns.store(0, std::memory_order_relaxed);
     note_holder(slot);
     return;
   }
@@ -244,11 +250,13 @@ void Gil::acquire_slow(GilSlot* slot) noexcept {
     holder->returning = false;
     begin_turn(holder, now, switch_interval_ns());
   }
-  slot->wait_began_ns = now;
+  slot->wait_began_ns.store(came_back_ns != 0 ? came_back_ns : now, std::memory_order_relaxed);
   slot->turn_left_ns = 0;
   refill_credit(slot, now, waiting_ + 2);
   slot->returning = is_timed_ && slot->credit_ns >= least_credit_ns();
-  join_line(slot, slot->returning ? returning_ : ordinary_, false);
+  slot->patient = slot->returning && slot->invited.load(std::memory_order_relaxed);
+  bool ahead = slot->returning && !slot->patient && returning_.first != nullptr && returning_.first->patient;
+  join_line(slot, slot->returning ? returning_ : ordinary_, ahead);
   std::int64_t deadline = arm(slot, holder, now);
   bool asked = slot == heir() && holder->asked;
   mutex_.unlock();
@@ -292,6 +300,7 @@ void Gil::release_slow(GilSlot* slot) noexcept {
 
 bool Gil::hand_over(GilSlot* slot) noexcept {
   BATON_DCHECK(held_by(slot));
+  if (slot->hold_depth == 0) call_next(slot);
   mutex_.lock();
   if (slot->interrupt != nullptr) slot->interrupt->take(kInterruptGilDrop);
   if (slot->hold_depth > 0) {  // stays asked, so that nobody's timer rings again
@@ -310,7 +319,6 @@ bool Gil::hand_over(GilSlot* slot) noexcept {
     return false;
   }
   bool cut_short = next->returning && !slot->returning;
-  if (will_call(slot, next)) call_here(next);
   take_heir();
   requeue(slot, next, now);
   count_hand_over(slot, Reason::kForced);
@@ -330,9 +338,9 @@ bool Gil::switch_now(GilSlot* slot) noexcept {
   std::int64_t now = monotonic_ns();
   end_turn(slot, now);
   GilSlot* next = take_heir();
-  slot->returning = false;
+  slot->returning = slot->patient = false;
   slot->turn_left_ns = 0;
-  slot->wait_began_ns = now;
+  slot->wait_began_ns.store(now, std::memory_order_relaxed);
   join_line(slot, ordinary_, false);
   count_hand_over(slot, Reason::kVoluntary);
   grant(next, now);
@@ -359,7 +367,6 @@ void Gil::end_hold(GilSlot* slot) noexcept {
 
 // Sleeps until the word names `slot`. `deadline_ns`: what `arm` said. `near`: the lock is expected any moment.
 void Gil::wait(GilSlot* slot, std::int64_t deadline_ns, bool near) noexcept {
-  if (slot->kernel_thread == 0) slot->kernel_thread = current_kernel_thread();
   for (;;) {
     if (near) spin(slot);
     (void)slot->parker.park(deadline_ns);  // does not sleep, but consumes, if the spin found a notification
@@ -370,8 +377,10 @@ void Gil::wait(GilSlot* slot, std::int64_t deadline_ns, bool near) noexcept {
     deadline_ns = arm(slot, holder, monotonic_ns());
     near = slot == heir() && holder->asked && !will_call(holder, slot);
   }
-  add(slot->waited_ns, monotonic_ns() - slot->wait_began_ns);
-  note(slot, TraceState::kWait, slot->wait_began_ns, nullptr);
+  const std::int64_t began = slot->wait_began_ns.load(std::memory_order_relaxed), now = monotonic_ns();
+  add(slot->waited_ns, now - began);
+  if (BATON_UNLIKELY(is_traced_.load(std::memory_order_relaxed))) record(slot, TraceState::kWait, began, now);
+  slot->wait_began_ns.store(0, std::memory_order_relaxed);
   if (slot->called) {
     slot->called = false;
     (void)set_thread_processors(0, slot->processors);
@@ -404,9 +413,17 @@ bool Gil::will_call(const GilSlot* holder, const GilSlot* next) const noexcept {
          switch_interval_ns() >= kShortestFollowedIntervalNs;
 }
 
-// Binds `next`, which sleeps or is about to, to this processor until it has the lock.
-void Gil::call_here(GilSlot* next) noexcept {
-  next->called = thread_processors(next->kernel_thread, next->processors) && call_thread_here(next->kernel_thread);
+// Binds the next in line, if its turn has come and it is to go on here, to this processor until it has the lock. Without the
+// mutex, which a thread that comes back must not find taken for as long as system calls need: only the holder takes waiters
+// out of line, so `next` stays there. If another one goes first after all, it is called again by the next holder.
+void Gil::call_next(GilSlot* holder) noexcept {
+  mutex_.lock();
+  GilSlot* next = heir();
+  bool calls = next != nullptr && will_call(holder, next) && due_ns(holder, next) <= monotonic_ns();
+  mutex_.unlock();
+  if (!calls) return;
+  if (!next->called) next->called = thread_processors(next->kernel_thread, next->processors);
+  if (next->called) (void)call_thread_here(next->kernel_thread);
 }
 
 // Decides what the waiter `slot` does about the present turn: it asks the holder if the turn is over.
@@ -465,7 +482,9 @@ GilSlot* Gil::Line::pop() noexcept {
   return slot;
 }
 
+// Called by the slot's own thread.
 void Gil::join_line(GilSlot* slot, Line& line, bool at_front) noexcept {
+  if (slot->kernel_thread == 0) slot->kernel_thread = current_kernel_thread();
   slot->waiting = true;
   ++waiting_;
   if (at_front) {
@@ -535,16 +554,19 @@ std::int64_t Gil::least_credit_ns() const noexcept {
 // When `heir` may ask `holder` for the lock.
 std::int64_t Gil::due_ns(const GilSlot* holder, const GilSlot* heir) const noexcept {
   if (!heir->returning) return holder->turn_ends_ns;
-  if (!holder->returning) return holder->turn_began_ns;
-  return std::min(holder->turn_ends_ns, holder->turn_began_ns + switch_interval_ns() / kReturningTurnsPerInterval);
+  std::int64_t due = holder->turn_began_ns;
+  if (holder->returning) due += switch_interval_ns() / kReturningTurnsPerInterval;
+  if (heir->patient) due = std::max(due, heir->wait_began_ns.load(std::memory_order_relaxed) + kPatienceNs);
+  return std::min(holder->turn_ends_ns, due);
 }
 
 // Puts a holder that was asked back in line; `next` gets the lock.
 void Gil::requeue(GilSlot* slot, const GilSlot* next, std::int64_t now_ns) noexcept {
   std::int64_t left = slot->turn_ends_ns - now_ns;
   end_turn(slot, now_ns);
-  slot->wait_began_ns = now_ns;
+  slot->wait_began_ns.store(now_ns, std::memory_order_relaxed);
   slot->turn_left_ns = 0;
+  slot->patient = false;
   if (slot->returning && next->returning && slot->credit_ns >= least_credit_ns()) {
     join_line(slot, returning_, false);
     return;
@@ -584,7 +606,7 @@ GilFigures Gil::figures_of(const GilSlot& slot, std::int64_t now_ns) const {
   result.forced = slot.forced.load(std::memory_order_relaxed);
   result.voluntary = slot.voluntary.load(std::memory_order_relaxed);
   result.waited_ns = slot.waited_ns.load(std::memory_order_relaxed);
-  if (slot.waiting) result.waited_ns += now_ns - slot.wait_began_ns;
+  if (slot.waiting) result.waited_ns += now_ns - slot.wait_began_ns.load(std::memory_order_relaxed);
   result.released_ns = slot.released_ns.load(std::memory_order_relaxed);
   std::int64_t released_at = slot.released_at_ns.load(std::memory_order_relaxed);
   if (released_at != 0) result.released_ns += now_ns - released_at;
@@ -607,7 +629,7 @@ void Gil::reset_figures() noexcept {
     for (auto* figure : {&slot->waited_ns, &slot->longest_ns}) figure->store(0, std::memory_order_relaxed);
     std::int64_t released_at = slot->released_at_ns.load(std::memory_order_relaxed);
     slot->released_ns.store(released_at != 0 ? released_at - now : 0, std::memory_order_relaxed);
-    if (slot->waiting) slot->wait_began_ns = now;
+    if (slot->waiting) slot->wait_began_ns.store(now, std::memory_order_relaxed);
     slot->attached_at_ns = now;
   }
 }

@@ -44,8 +44,9 @@ struct alignas(kCacheLineBytes) GilSlot {
   std::int64_t credit_ns = 0;        // enough of it: goes ahead of ordinary waiters
   std::int64_t credit_at_ns = 0;     // when credit_ns was last brought up to date; 0: never waited yet
   std::int64_t armed_until_ns = 0;   // waiter: its timer's end; 0: it sleeps without a timer
-  std::int64_t wait_began_ns = 0;
+  std::atomic<std::int64_t> wait_began_ns{0};  // 0: it does not wait; until its own thread has seen that it has the lock
   bool returning = false;            // waiter: in the class that goes first; holder: got its turn from there
+  bool patient = false;              // returning waiter: does not ask at once, since the holder woke it in passing
   bool waits_returning = false;      // what `returning` was when the wait began; only the slot's own thread uses it
   bool asked = false;                // holder: kInterruptGilDrop was set for this turn
   bool waiting = false;
@@ -54,6 +55,7 @@ struct alignas(kCacheLineBytes) GilSlot {
   int kernel_thread = 0;    // its number at the kernel, set by its first wait
   ProcessorSet processors;  // where it may run, while it is called
   int hold_depth = 0;       // owner: open Gil::hold; asked meanwhile, it keeps the lock
+  std::atomic<bool> invited{false};    // outside: another thread, holding the lock, has woken it. Cleared by go_outside
   std::atomic<bool> contended{false};  // holder: turn_began_ns is set. Read by the owner without the mutex
 
   // Figures. Written by one thread at a time, read by anybody.
@@ -120,8 +122,9 @@ class Gil {
   Gil& operator=(const Gil&) = delete;
 
   // Gives the calling thread a slot; it does not hold the lock yet. `interrupt` (may be null: then the thread cannot be
-  // asked) must stay valid until detach. Returns: null when there is no memory. Raises: nothing.
-  [[nodiscard]] GilSlot* attach(std::string_view name, InterruptWord* interrupt) noexcept;
+  // asked) must stay valid until detach. With `outside`, a literal, it is as if go_outside had been called.
+  // Returns: null when there is no memory. Raises: nothing.
+  [[nodiscard]] GilSlot* attach(std::string_view name, InterruptWord* interrupt, const char* outside = nullptr) noexcept;
 
   // Gives the slot back. The lock must have been released. Its figures stay in the totals.
   void detach(GilSlot* slot) noexcept;
@@ -137,7 +140,34 @@ class Gil {
       note_holder(slot);
       return;
     }
-    acquire_slow(slot);
+    acquire_slow(slot, 0);
+  }
+
+  // From now on the thread of `slot` is outside, doing `what` (a literal), until `come_back`: for the figures and the trace.
+  // Called before the lock is given up. Released (sync/released.h) calls both.
+  void go_outside(GilSlot* slot, const char* what) noexcept {
+    slot->region.store(what, std::memory_order_relaxed);
+    slot->invited.store(false, std::memory_order_relaxed);
+    slot->released_at_ns.store(monotonic_ns(), std::memory_order_relaxed);
+  }
+  // The holder of the lock wakes the thread of `slot`, which is outside: it is to come when the holder blocks, or a moment later.
+  static void invite(GilSlot* slot) noexcept { slot->invited.store(true, std::memory_order_relaxed); }
+  // Ends that, and blocks until `slot` holds the lock. Its own thread only.
+  void come_back(GilSlot* slot) noexcept {
+    const std::int64_t now = monotonic_ns();
+    const std::int64_t began = slot->released_at_ns.load(std::memory_order_relaxed);
+    slot->wait_began_ns.store(now, std::memory_order_relaxed);
+    if (BATON_UNLIKELY(is_traced_.load(std::memory_order_relaxed))) record(slot, TraceState::kReleased, began, now);
+    slot->released_ns.store(slot->released_ns.load(std::memory_order_relaxed) + now - began, std::memory_order_relaxed);
+    slot->released_at_ns.store(0, std::memory_order_relaxed);
+    slot->region.store(nullptr, std::memory_order_relaxed);
+    std::uintptr_t seen = kFree;
+    if (BATON_LIKELY(word_.compare_exchange_strong(seen, bits_of(slot), std::memory_order_acquire, std::memory_order_relaxed))) {
+      slot->wait_began_ns.store(0, std::memory_order_relaxed);
+      note_holder(slot);
+      return;
+    }
+    acquire_slow(slot, now);
   }
 
   // Takes the lock if nobody holds it at this moment. Returns: whether `slot` holds it now. Never waits.
@@ -218,11 +248,6 @@ class Gil {
   GilTrace copy_trace();
   // Ends the recording. Raises: nothing.
   void stop_trace() noexcept;
-  // Records a segment of `slot` that ends now, if there is a recording. Any thread with its own slot.
-  void note(const GilSlot* slot, TraceState state, std::int64_t from_ns, const char* region) noexcept {
-    if (BATON_UNLIKELY(is_traced_.load(std::memory_order_relaxed))) record(slot, state, from_ns, region);
-  }
-
   // Sums over all threads that are or were attached.
   GilFigures totals() noexcept;
 
@@ -258,12 +283,13 @@ class Gil {
     if (BATON_UNLIKELY(last_holder_id_ != slot->id)) change_holder(slot);
   }
   BATON_NOINLINE void change_holder(GilSlot* slot) noexcept;
-  BATON_COLD void acquire_slow(GilSlot* slot) noexcept;
+  // `came_back_ns`: since when it has been waiting; 0: since now.
+  BATON_COLD void acquire_slow(GilSlot* slot, std::int64_t came_back_ns) noexcept;
   BATON_COLD void release_slow(GilSlot* slot) noexcept;
   void wait(GilSlot* slot, std::int64_t deadline_ns, bool near) noexcept;
   void spin(GilSlot* slot) noexcept;
 
-  // With the mutex held:
+  // With the mutex held, but for call_next:
   bool enter_free_or_mark_wanted(GilSlot* slot, bool& first_waiter) noexcept;
   GilSlot* heir() const noexcept { return returning_.first != nullptr ? returning_.first : ordinary_.first; }
   GilSlot* take_heir() noexcept;
@@ -275,15 +301,15 @@ class Gil {
   std::int64_t due_ns(const GilSlot* holder, const GilSlot* heir) const noexcept;
   std::int64_t arm(GilSlot* slot, GilSlot* holder, std::int64_t now_ns) noexcept;
   void ask(GilSlot* holder) noexcept;
+  void call_next(GilSlot* holder) noexcept;
   bool will_call(const GilSlot* holder, const GilSlot* next) const noexcept;
-  static void call_here(GilSlot* next) noexcept;
   void requeue(GilSlot* slot, const GilSlot* next, std::int64_t now_ns) noexcept;
   void grant(GilSlot* next, std::int64_t now_ns) noexcept;
   GilSlot* late_timekeeper(const GilSlot* holder, const GilSlot* about_to_wait) const noexcept;
   void count_hand_over(GilSlot* from, Reason reason) noexcept;
   GilFigures figures_of(const GilSlot& slot, std::int64_t now_ns) const;
   void keep_ended(GilSlot& slot, GilFigures&& last) noexcept;
-  BATON_COLD void record(const GilSlot* slot, TraceState state, std::int64_t from_ns, const char* region) noexcept;
+  BATON_COLD void record(GilSlot* slot, TraceState state, std::int64_t from_ns, std::int64_t to_ns) noexcept;
   void append(const GilSlot* slot, TraceState state, std::int64_t from_ns, std::int64_t to_ns, const char* region) noexcept;
   static void wake(const Wakes& wakes) noexcept;
 

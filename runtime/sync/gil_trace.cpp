@@ -42,15 +42,18 @@ GilTrace Gil::copy_trace() {
     copy.names.emplace_back(thread, slot->name);
     add(slot->attached_since_ns, TraceState::kAttached, nullptr);
     const std::int64_t released_at = slot->released_at_ns.load(std::memory_order_relaxed);
-    if (slot->waiting) add(slot->wait_began_ns, TraceState::kWait, nullptr);
+    const std::int64_t wait_began = slot->wait_began_ns.load(std::memory_order_relaxed);
+    if (wait_began != 0 && released_at == 0) add(wait_began, TraceState::kWait, nullptr);
     else if (released_at != 0) add(released_at, TraceState::kReleased, slot->region.load(std::memory_order_relaxed));
   }
   return copy;
 }
 
-void Gil::record(const GilSlot* slot, TraceState state, std::int64_t from_ns, const char* region) noexcept {
+// What is recorded is over from then on also for `copy_trace`, so that it finds each moment of a thread in one state.
+void Gil::record(GilSlot* slot, TraceState state, std::int64_t from_ns, std::int64_t to_ns) noexcept {
   const std::lock_guard<ShortMutex> locked(mutex_);
-  append(slot, state, from_ns, monotonic_ns(), region);
+  append(slot, state, from_ns, to_ns, slot->region.load(std::memory_order_relaxed));
+  (state == TraceState::kWait ? slot->wait_began_ns : slot->released_at_ns).store(0, std::memory_order_relaxed);
 }
 
 // With the mutex held.

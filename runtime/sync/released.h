@@ -17,8 +17,7 @@ class Released {
  public:
   // `what` names the operation in reports ("sleep", "file.read"); a literal.
   Released(Gil& gil, GilSlot* slot, const char* what) noexcept : gil_(gil), slot_(slot) {
-    slot->region.store(what, std::memory_order_relaxed);
-    slot->released_at_ns.store(monotonic_ns(), std::memory_order_relaxed);
+    gil.go_outside(slot, what);
     longest_ns_ = slot->longest_ns.load(std::memory_order_relaxed);
     gil.release(slot);
     if (BATON_LIKELY(slot->longest_ns.load(std::memory_order_relaxed) == longest_ns_)) longest_ns_ = -1;
@@ -26,14 +25,8 @@ class Released {
 
   ~Released() {
     int saved_errno = errno;
-    std::int64_t began = slot_->released_at_ns.load(std::memory_order_relaxed);
-    std::int64_t spent = monotonic_ns() - began;
-    gil_.note(slot_, TraceState::kReleased, began, slot_->region.load(std::memory_order_relaxed));
-    slot_->released_ns.store(slot_->released_ns.load(std::memory_order_relaxed) + spent, std::memory_order_relaxed);
-    slot_->released_at_ns.store(0, std::memory_order_relaxed);
     const char* what = slot_->region.load(std::memory_order_relaxed);
-    slot_->region.store(nullptr, std::memory_order_relaxed);
-    gil_.acquire(slot_);
+    gil_.come_back(slot_);
     if (BATON_UNLIKELY(longest_ns_ >= 0)) slot_->longest_where = std::string("before ") + what;
     errno = saved_errno;
   }
