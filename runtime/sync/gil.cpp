@@ -32,6 +32,11 @@
 // and it is still spinning. Among returning threads turns last an eighth of an interval, so one that begins to compute
 // delays the others by no more.
 //
+// Patience. A thread may also be outside because it waits for something that the holder gives it: a value in a queue, a lock, an
+// event. Woken so (`invite`), it is not in a hurry: as a rule the holder has more to give, or blocks in a moment. It stands
+// among the returning ones but asks only when it has waited for 50 us, and whoever comes back from the system goes before it.
+// Without patience the consumer of a queue cut its producer short after each few values, two wake-ups each time.
+//
 // Credit. It is a token bucket per thread, in nanoseconds of holding the lock, within +-half an interval. It grows at the
 // rate of a fair share (1 / number of contenders) of time passed, and shrinks by the time the lock was held while wanted.
 // Hence, over any window W with n contenders, a thread goes first for at most W/n + one interval: a thread that sleeps
@@ -39,7 +44,8 @@
 // thread uses a few microseconds per event and never runs out. New threads begin with none.
 //
 // Bounds. With n threads that always want to compute each waits at most (n-1) intervals plus n poll gaps. A returning
-// thread with credit waits one poll gap plus the hand-over, behind r other returning threads r/8 intervals.
+// thread with credit waits one poll gap plus the hand-over (and 50 us if the holder woke it), behind r other returning
+// threads r/8 intervals.
 //
 // Sleeping. Each thread sleeps in its own four-byte parker. Being notified does not mean having the lock: it may also be
 // the call to set a timer, or the leftover of an earlier one. So `wait` is a loop around the word, and every wake-up but
@@ -62,7 +68,8 @@
 // computing threads the busy processor changed with every turn, and whoever slept there (the thread that answers, its
 // client) then waited behind a thread that had just begun, up to the kernel's own slice of 3 to 4 ms. So a computing thread
 // that hands over to another calls it to its own processor: it binds the sleeper to it, and the sleeper, having the lock,
-// takes its old set of processors back. This is a hint for one wake-up; the kernel's balancing stays free to move the holder
+// takes its old set of processors back. The system calls are made without the mutex: a thread that came back meanwhile slept
+// at it, was woken on that same processor and lost 3 ms behind the computing thread. This is a hint for one wake-up; the kernel's balancing stays free to move the holder
 // anywhere, and the others follow. It costs 3 us of a turn. Intervals below 4 ms do without: the next thread's timer then rings
 // on the holder's own processor, and the kernel lets the holder run its slice of 3 ms first. With 1 ms there were 85 to 105
 // hand-overs where 300 were due; without the call 307 to 329.

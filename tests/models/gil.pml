@@ -49,6 +49,15 @@ inline push_back(who, returning) {
   }
 }
 
+/* Who comes back from outside goes before those whom the holder woke in passing. */
+inline push_first(who) {
+  d_step {
+    i = first_length;
+    do :: i > 0 -> first[i] = first[i - 1]; i-- :: else -> break od;
+    first[0] = who; first_length++; i = 0
+  }
+}
+
 inline push_front(who) {
   d_step {
     i = line_length;
@@ -152,7 +161,7 @@ inline acquire(me) {
      if
      :: got -> unlock_mutex()
      :: else ->
-        if :: push_back(me, true) :: push_back(me, false) fi;
+        if :: push_back(me, true) :: push_first(me) :: push_back(me, false) fi;
         arm(me);
         unlock_mutex();
         wait_for_lock(me)

@@ -134,6 +134,27 @@ TEST_CASE("gil: threads that compute share evenly") {
   for (std::int64_t one : held) CHECK(one > sum / 8);
 }
 
+TEST_CASE("gil: a thread that the holder woke in passing gets the lock from one that only polls") {
+  Gil gil;
+  gil.set_switch_interval_ns(200 * kMillisecond);
+  std::atomic<bool> done{false};
+  std::thread guest([&] {
+    Worker worker(gil, "guest");
+    for (int i = 0; i < 20; ++i) {
+      Released released(gil, worker.slot, "queue");
+      sleep_ns(kMillisecond);
+      Gil::invite(worker.slot);
+    }
+    done = true;
+  });
+  {
+    Worker worker(gil, "hog");
+    while (!done.load(std::memory_order_relaxed)) worker.poll();
+  }
+  guest.join();
+  CHECK(gil.totals().forced > 0);
+}
+
 TEST_CASE("gil: a thread that comes back from outside does not wait for a whole turn") {
   Gil gil;
   gil.set_switch_interval_ns(200 * kMillisecond);
