@@ -69,10 +69,10 @@
 // client) then waited behind a thread that had just begun, up to the kernel's own slice of 3 to 4 ms. So a computing thread
 // that hands over to another calls it to its own processor: it binds the sleeper to it, and the sleeper, having the lock,
 // takes its old set of processors back. The system calls are made without the mutex: a thread that came back meanwhile slept
-// at it, was woken on that same processor and lost 3 ms behind the computing thread. This is a hint for one wake-up; the kernel's balancing stays free to move the holder
-// anywhere, and the others follow. It costs 3 us of a turn. Intervals below 4 ms do without: the next thread's timer then rings
-// on the holder's own processor, and the kernel lets the holder run its slice of 3 ms first. With 1 ms there were 85 to 105
-// hand-overs where 300 were due; without the call 307 to 329.
+// at it, was woken on that same processor and lost 3 ms behind the computing thread. This is a hint for one wake-up; the
+// kernel's balancing stays free to move the holder anywhere, and the others follow. It costs 3 us of a turn. Intervals below
+// 4 ms do without: the next thread's timer then rings on the holder's own processor, and the kernel lets the holder run its
+// slice of 3 ms first. With 1 ms there were 85 to 105 hand-overs where 300 were due; without the call 307 to 329.
 //
 // Without time. `set_timed(false)` switches all of this off but the word, the mutex and the order of asking: no thread asks,
 // none goes first, no timer runs. The lock then changes hands only where its holder gives it up, which a seed decides
