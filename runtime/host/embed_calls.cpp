@@ -149,6 +149,8 @@ template <class Load>
 Outcome load_with(State* state, Slot* function, std::string_view source, Failure** failure, Load load) noexcept {
   bool is_syntax = false;
   auto body = [&](ThreadState& thread) {
+    // What a stopped script leaves at the cap is garbage, but the compiler is a native: nothing collects while it works.
+    if (BATON_UNLIKELY(thread.heap().is_near_cap())) (void)thread.heap().collect_near_cap();
     if (load(thread) != Status::kOk) {
       is_syntax = true;
       throw ScriptError(thread.pending);
