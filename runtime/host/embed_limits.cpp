@@ -209,7 +209,7 @@ void finish_stop(State* state, ThreadState& thread) noexcept {
     if (!is_hosts) other->stop();
   }
   thread.unwinding = thread.stopped = false;
-  thread.interrupt.take(kInterruptCancel | kInterruptStop);
+  thread.interrupt.take(kInterruptCancel | kInterruptStop | kInterruptLimit);  // not the next script's
   drop_finalizers(state);
 }
 

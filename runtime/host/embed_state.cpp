@@ -203,7 +203,7 @@ Outcome begin_outermost(State* state, Session& session, Failure** failure) noexc
     *failure = make_stopped(state);
     return Outcome::kStopped;
   }
-  session.native->state().interrupt.take(kInterruptStop);  // it came too late
+  session.native->state().interrupt.take(kInterruptStop | kInterruptLimit);  // too late: meant for what has ended
   if (session.is_main && state->is_watched) set_watched(state, false);
   return Outcome::kOk;
 }
