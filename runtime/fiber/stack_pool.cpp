@@ -210,10 +210,13 @@ bool StackPool::map_slab() noexcept {
   return true;
 }
 
-// Cuts all cold stacks down to their top page.
+// Cuts all cold stacks down to their top page; if most stacks have touched no more, that is not worth a system call each.
 void StackPool::trim_cold() noexcept {
-  std::size_t cold_end = free_.size() - kHot;
-  for (; trimmed_ < cold_end; ++trimmed_) trim(free_[trimmed_]);
+  const std::size_t cold_end = free_.size() - kHot;
+  if (bytes_per_stack_ > kPageBytes + kPageBytes / 8) {
+    for (std::size_t i = trimmed_; i < cold_end; ++i) trim(free_[i]);
+  }
+  trimmed_ = cold_end;
 }
 
 // Unmaps slabs of which no stack is handed out, as long as `spare_stacks` pooled ones remain.
