@@ -49,6 +49,15 @@ long write_without_signal(int descriptor, std::string_view bytes) noexcept {
 
 }  // namespace
 
+DescriptorStream::DescriptorStream(int descriptor, bool is_socket, SharedState* shared) noexcept
+    : descriptor_(descriptor), shared_(shared), kind_(is_socket ? Kind::kSocket : Kind::kOther) {
+  int domain = 0;
+  socklen_t size = sizeof domain;
+  if (is_socket && getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && (domain == AF_INET || domain == AF_INET6)) {
+    kind_ = Kind::kTcp;
+  }
+}
+
 void close_descriptor(SharedState* shared, int descriptor) noexcept {
   if (shared != nullptr) loop::EventLoop::forget(*shared, descriptor);
   ::close(descriptor);
@@ -57,16 +66,20 @@ void close_descriptor(SharedState* shared, int descriptor) noexcept {
 DescriptorStream::Received DescriptorStream::receive(ThreadState& thread, std::int64_t deadline_ns, std::string_view* bytes) {
   error_ = EBADF;
   if (descriptor_ < 0) return Received::kFailed;
-  long got;
-  do got = ::read(descriptor_, thread_scratch<kLargestRead>(), kLargestRead);
-  while (got < 0 && errno == EINTR);
-  error_ = got < 0 ? errno : 0;
-  if (got > 0) {
-    *bytes = {thread_scratch<kLargestRead>(), static_cast<std::size_t>(got)};
-    return Received::kBytes;
+  loop::EventLoop* loop = kind_ == Kind::kTcp ? loop::EventLoop::existing(thread) : nullptr;
+  if (loop == nullptr || loop->may_be_readable(descriptor_)) {
+    long got;
+    do got = ::read(descriptor_, thread_scratch<kLargestRead>(), kLargestRead);
+    while (got < 0 && errno == EINTR);
+    error_ = got < 0 ? errno : 0;
+    if (got == 0) return Received::kEnd;
+    if (got < 0 && !would_block(error_)) return Received::kFailed;
+    if (loop != nullptr && got < static_cast<long>(kLargestRead)) loop->note_drained(descriptor_);
+    if (got > 0) {
+      *bytes = {thread_scratch<kLargestRead>(), static_cast<std::size_t>(got)};
+      return Received::kBytes;
+    }
   }
-  if (got == 0) return Received::kEnd;
-  if (!would_block(error_)) return Received::kFailed;
   shared_ = &thread.shared;
   int refusal = 0;
   const Reading reading(readers_);
@@ -99,7 +112,7 @@ bool DescriptorStream::drain() {
 }
 
 long DescriptorStream::put(std::string_view bytes) noexcept {
-  if (is_socket_) return ::send(descriptor_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  if (is_socket()) return ::send(descriptor_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
   return write_without_signal(descriptor_, bytes);
 }
 
@@ -129,7 +142,7 @@ int DescriptorStream::write(ThreadState& thread, std::string_view bytes) {
 }
 
 int DescriptorStream::shut_down(ThreadState& thread) {
-  if (!is_socket_) {
+  if (!is_socket()) {
     close(&thread);
     return 0;
   }
@@ -144,7 +157,7 @@ void DescriptorStream::close(ThreadState* thread) noexcept {
 }
 
 int DescriptorStream::peer(std::string* host, int* port) const {
-  if (!is_socket_) return ENOTSOCK;
+  if (!is_socket()) return ENOTSOCK;
   Address address;
   address.length = sizeof address.storage;
   if (getpeername(descriptor_, address.any(), &address.length) != 0) return errno;

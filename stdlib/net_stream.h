@@ -14,8 +14,7 @@ namespace baton::stdlib {
 class DescriptorStream : public ByteStream {
  public:
   // `shared`: set if somebody of that runtime may have waited for the descriptor before.
-  DescriptorStream(int descriptor, bool is_socket, SharedState* shared = nullptr) noexcept
-      : descriptor_(descriptor), shared_(shared), is_socket_(is_socket) {}
+  DescriptorStream(int descriptor, bool is_socket, SharedState* shared = nullptr) noexcept;
   ~DescriptorStream() override { close(nullptr); }
 
   bool fill(ThreadState& thread) override;
@@ -45,7 +44,9 @@ class DescriptorStream : public ByteStream {
   SharedState* shared_;  // of who has waited for it
 
  private:
-  bool is_socket_;
+  enum class Kind : std::uint8_t { kOther, kSocket, kTcp };
+  bool is_socket() const noexcept { return kind_ != Kind::kOther; }
+  Kind kind_;
 };
 
 // Closes a descriptor. `shared`: the runtime in which somebody has waited for it, whose loops must forget it, also if nobody

@@ -46,6 +46,18 @@ class EventLoop final : public sched::EventSource {
   sched::WaitResult wait_for(ThreadState& thread, int descriptor, Direction direction, std::int64_t deadline_ns,
                              const char* what, int* error);
 
+  // The running thread's loop, or null as long as it has none. Raises: nothing.
+  static EventLoop* existing(ThreadState& thread) noexcept;
+  // Whether `descriptor` should be tried for reading: false only if it was drained since its last event here.
+  bool may_be_readable(int descriptor) const noexcept {
+    const Watched* watched = find_registered(descriptor);
+    return watched == nullptr || watched->may_be_readable || watched->is_ending;
+  }
+  // `descriptor`, a TCP connection, was read empty: the next event will tell of more. Raises: nothing.
+  void note_drained(int descriptor) noexcept {
+    if (Watched* watched = find_registered(descriptor)) watched->may_be_readable = false;
+  }
+
   struct Interest {
     int descriptor;
     Direction direction;
@@ -74,12 +86,19 @@ class EventLoop final : public sched::EventSource {
   enum : std::uint32_t { kAwake, kAsleep, kNotified };
   struct Watched {
     bool registered = false;
+    bool may_be_readable = true;
+    bool is_ending = false;  // its end has been announced, or an error: no further event will come
     sched::WaitQueue readers, writers;
   };
 
   explicit EventLoop(ThreadState& thread);
   bool open() noexcept;
   int watch(int descriptor) noexcept;
+  Watched* find_registered(int descriptor) const noexcept {
+    const auto place = static_cast<std::size_t>(descriptor);
+    Watched* watched = place < watched_.size() ? watched_[place].get() : nullptr;
+    return watched != nullptr && watched->registered ? watched : nullptr;
+  }
   void collect(std::int64_t timeout_ns, const char* what) noexcept;
   void dispatch(const ::epoll_event* events, int count) noexcept;
   void run_libuv() noexcept;
