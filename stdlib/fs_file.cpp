@@ -103,7 +103,10 @@ class FileStream final : public ByteStream {
     const std::int64_t at = logical_position();
     const auto size = static_cast<std::int64_t>(bytes.size());
     move_to(at + size);
-    return run_file_job<WriteBlock>(thread, "file.write", file_, at, appends_, std::string(bytes))->error;
+    const auto job = run_file_job<WriteBlock>(thread, "file.write", file_, at, appends_, std::string(bytes));
+    // What a full disk did not take leaves no hole: the next write goes on behind what it took.
+    if (job->error != 0 && logical_position() == at + size) move_to(job->state.position);
+    return job->error;
   }
 
   int shut_down(ThreadState&) override { return ENOTSOCK; }
