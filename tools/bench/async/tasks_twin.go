@@ -2,7 +2,9 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
+	"os"
 	"runtime"
 	"sync"
 	"time"
@@ -24,7 +26,20 @@ func switches(tasks, n int) float64 {
 	return float64(time.Since(began).Nanoseconds()) / float64(tasks*n)
 }
 
+func resident() float64 {
+	status, _ := os.ReadFile("/proc/self/status")
+	var kb float64
+	fmt.Sscanf(string(status[bytes.Index(status, []byte("VmRSS:"))+6:]), "%f", &kb)
+	return kb * 1024
+}
+
 func main() {
+	before := resident()
+	for i := 0; i < 100000; i++ {
+		go time.Sleep(1000 * time.Second)
+	}
+	runtime.Gosched()
+	fmt.Printf("100000 sleeping tasks, each\t%.3f\tbytes\n", (resident()-before)/100000)
 	fmt.Printf("switch 1,000 x 1,000\t%.3f\tns\n", switches(1000, 1000))
 	fmt.Printf("switch 100,000 x 10, creation included\t%.3f\tns\n", switches(100000, 10))
 	began := time.Now()

@@ -1,8 +1,12 @@
 """The Python twin of tasks.script: asyncio, with uvloop when the first argument says so."""
 import asyncio
-import resource
 import sys
 import time
+
+
+def resident():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) * 1024
 
 
 async def switches(tasks, n):
@@ -15,6 +19,13 @@ async def switches(tasks, n):
 
 
 async def main():
+    before = resident()
+    sleepers = [asyncio.create_task(asyncio.sleep(1000)) for _ in range(100000)]
+    await asyncio.sleep(0)
+    print(f"100000 sleeping tasks, each\t{(resident() - before) / len(sleepers):.3f}\tbytes")
+    for sleeper in sleepers:
+        sleeper.cancel()
+    await asyncio.wait(sleepers)
     print(f"switch 1,000 x 1,000\t{await switches(1000, 300):.3f}\tns")
     print(f"switch 100,000 x 10, creation included\t{await switches(100000, 10):.3f}\tns")
 
