@@ -323,7 +323,8 @@ const NativeInfo kFunctions[] = {
 
 async.spawn(print, "other")
 async.checkpoint()  --> other)lua",
-     async_checkpoint},
+     async_checkpoint,
+     Intrinsic::kCheckpoint},
     {"current", "async.current() -> Task|Thread",
      "The running Task; the Thread, in a native thread's body."
      R"lua(

@@ -136,6 +136,14 @@ SwitchRecord switch_coroutines(Coroutine* from, Coroutine* to) noexcept {
   return {arrival.machine, reinterpret_cast<void**>(arrival.left)};
 }
 
+// A jump at its end, as in switch_coroutines: the interpreter has no frame that a return would lead back to.
+SwitchRecord rotate_task(ThreadState& thread) noexcept {
+  const Scheduler::Rotation rotation = scheduler_of(thread).begin_rotation(thread);
+  if (BATON_UNLIKELY(rotation.from == nullptr)) return {nullptr, nullptr};
+  const RawArrival arrival = leave_for(*rotation.from, *rotation.to);
+  return {arrival.machine, reinterpret_cast<void**>(arrival.left)};
+}
+
 void drop_fiber(ThreadState& thread, Coroutine* co) noexcept {
   if (co->fiber != nullptr) group_of(thread.shared).fibers().release(fiber_of(co));
 }

@@ -75,6 +75,9 @@ void start_fiber(ThreadState& thread, Coroutine* co);
 // SharedState::switch_to.
 SwitchRecord switch_coroutines(Coroutine* from, Coroutine* to) noexcept;
 
+// SharedState::rotate_task.
+SwitchRecord rotate_task(ThreadState& thread) noexcept;
+
 // SharedState::drop_fiber.
 void drop_fiber(ThreadState& thread, Coroutine* co) noexcept;
 

@@ -21,6 +21,10 @@
 // makes the root ready, whose wait then raises. When another task meets one at a safepoint, it steps aside for the root
 // (`run_root_now`): the only preemption among tasks.
 //
+// async.checkpoint is executed by the interpreter (vm/coroutines.h, rotate_here): `begin_rotation` chooses, and the switch ends
+// in a jump to the handler. With the natives' machine frames gone a parked task is some 13 cache lines instead of 20, and that
+// is what a switch among 1,000 tasks costs: their lines do not fit into the second-level cache.
+//
 // A stack is given to a task when it first runs, not when it is spawned: a million short tasks, spawned at once, use one
 // stack in turn. If there is none, the task fails with "not enough memory", as a call would.
 #include "sched/scheduler.h"
@@ -105,11 +109,11 @@ void Scheduler::start(Task& task) noexcept {
 }
 
 // The body of a spawned task's fiber.
-Departure Scheduler::enter_task(FiberContext& self, Arrival first) noexcept {
+Departure Scheduler::enter_task(FiberContext& self, Arrival) noexcept {
   NativeThread& owner = *reinterpret_cast<Fiber&>(self).owner;
   ThreadState& thread = owner.state();
-  if (first.message != nullptr) group_of(thread.shared).fibers().release(static_cast<Fiber*>(first.message));
   Scheduler& scheduler = owner.scheduler();
+  scheduler.release_ended();
   Task& task = *scheduler.current_;
   scheduler.run_body(thread, task);
   scheduler.retire(task);
@@ -212,6 +216,10 @@ void Scheduler::retire(Task& task) noexcept {
   if (task.status() == ThreadStatus::kFailed && !task.is_collected_) {
     group_of(owner_.state().shared).note_failed(task);
   }
+  // Results stay on the stack for whoever awaits them; without any, stack and frames serve the next task.
+  if (task.status() == ThreadStatus::kDone && task.result_count_ == 0) {
+    coroutine::retire(owner_.state().heap(), task.root_);
+  }
 }
 
 void Scheduler::make_daemon(Task& task) noexcept {
@@ -307,21 +315,27 @@ void Scheduler::make_ready(Task& task) noexcept {
 // memory without it.
 void Scheduler::prefetch_next() const noexcept {
   constexpr std::size_t kLine = kCacheLineBytes, kTask = 10, kCoroutine = 7, kRecord = 4, kStack = 2;
+  constexpr std::size_t kLinesInNative = 6, kLinesInInterpreter = 3;
   const std::size_t count = ready_.size();
   if (count > kStack) {
-    const Coroutine* co = ready_.at(kStack)->leaf_;
+    const Task* task = ready_.at(kStack);
+    const Coroutine* co = task->leaf_;
     if (co->fiber != nullptr) {
       // A fiber that runs or has not begun has no place on its machine stack yet; an integer may be added to all the same.
       const auto machine = reinterpret_cast<std::uintptr_t>(static_cast<const Fiber*>(co->fiber)->context.machine);
-      for (std::size_t line = 0; line < 6; ++line) __builtin_prefetch(reinterpret_cast<const void*>(machine + line * kLine));
+      const std::size_t lines = task->rotates_ ? kLinesInInterpreter : kLinesInNative;
+      for (std::size_t line = 0; line < lines; ++line) __builtin_prefetch(reinterpret_cast<const void*>(machine + line * kLine));
       __builtin_prefetch(co->frame);
-      __builtin_prefetch(co->top);
+      __builtin_prefetch(co->frame - 1);
+      __builtin_prefetch(co->top - 1);
+      __builtin_prefetch(co->top - 1 - kLine / sizeof(Value));
     }
   }
   if (count > kRecord) __builtin_prefetch(ready_.at(kRecord)->leaf_->fiber);
   if (count > kCoroutine) {
-    const auto* bytes = reinterpret_cast<const char*>(ready_.at(kCoroutine)->leaf_);
-    for (std::size_t line = 0; line < (sizeof(Coroutine) + kLine - 1) / kLine; ++line) __builtin_prefetch(bytes + line * kLine);
+    const Coroutine* co = ready_.at(kCoroutine)->leaf_;
+    const auto* end = reinterpret_cast<const char*>(&co->hook);  // what lies behind it is for hooks and errors
+    for (const auto* byte = reinterpret_cast<const char*>(co); byte < end; byte += kLine) __builtin_prefetch(byte);
   }
   if (count > kTask) {
     const auto* bytes = reinterpret_cast<const char*>(ready_.at(kTask));
@@ -376,13 +390,32 @@ void Scheduler::enter(ThreadState& thread, Task& task) noexcept {
   current_ = &task;
   task.state_ = TaskState::kRunning;
   Coroutine* co = task.leaf_;
+  const std::uint8_t left_hooks = thread.current->hook_mask;
+  thread.arrival_is_open = task.attention_;
   thread.current = co;
   thread.runs_task = &task != &root_;
   thread.handler_depth = task.handler_depth_;
   thread.pending = task.pending_;
   co->status = CoroutineStatus::kRunning;
   coroutine::note_run(thread.heap(), co);
-  vm::update_dispatch(thread);
+  if (BATON_UNLIKELY((left_hooks | co->hook_mask) != 0)) vm::update_dispatch(thread);
+}
+
+// The stack of the task that ended before this arrival.
+void Scheduler::release_ended() noexcept {
+  if (Fiber* fiber = std::exchange(ended_, nullptr)) group_of(owner_.state().shared).fibers().release(fiber);
+}
+
+// Keeps what is the current task's own and makes `next` the current one; null: the native stack is to find one.
+// Returns: where to switch to.
+FiberContext& Scheduler::depart(ThreadState& thread, Task& task, Task* next) noexcept {
+  task.leaf_ = thread.current;
+  task.leaf_->status = CoroutineStatus::kNormal;
+  task.handler_depth_ = thread.handler_depth;
+  task.pending_ = thread.pending;
+  if (next == nullptr) return owner_.native_context();
+  enter(thread, *next);
+  return context_of(*next);
 }
 
 // Leaves the current task, which is parked or ready, until somebody switches back to it.
@@ -395,18 +428,10 @@ void Scheduler::switch_away(ThreadState& thread, Task& task) {
     task.state_ = TaskState::kRunning;
     return;
   }
-  task.leaf_ = thread.current;
-  task.leaf_->status = CoroutineStatus::kNormal;
-  task.handler_depth_ = thread.handler_depth;
-  task.pending_ = thread.pending;
-  FiberContext& own = context_of(task);
-  FiberContext* target = &owner_.native_context();
-  if (next != nullptr) {
-    enter(thread, *next);
-    target = &context_of(*next);
-  }
-  const Arrival arrival = switch_to_inline(own, *target, nullptr);
-  if (arrival.message != nullptr) group_of(thread.shared).fibers().release(static_cast<Fiber*>(arrival.message));
+  task.rotates_ = false;
+  FiberContext& target = depart(thread, task, next);
+  (void)switch_to_inline(context_of(task), target, nullptr);
+  release_ended();
 }
 
 // Where the fiber of a task that has ended departs to.
@@ -414,10 +439,13 @@ Departure Scheduler::leave(ThreadState& thread, FiberContext& self) noexcept {
   Task* next = pick();
   if (next == nullptr) {
     thread.current = root_.leaf_;
+    vm::update_dispatch(thread);
     return {&owner_.native_context(), &self};
   }
   enter(thread, *next);
-  return {&context_of(*next), &self};
+  ended_ = reinterpret_cast<Fiber*>(&self);
+  thread.arrival_is_open = true;
+  return {&context_of(*next), nullptr};
 }
 
 bool Scheduler::arrive_natively(const Arrival& arrival) noexcept {
@@ -485,6 +513,27 @@ void Scheduler::rotate(ThreadState& thread) {
   Task& task = *current_;
   push_ready(task);
   switch_away(thread, task);
+}
+
+Scheduler::Rotation Scheduler::begin_rotation(ThreadState& thread) noexcept {
+  Task& task = *current_;
+  if (BATON_UNLIKELY(ready_.empty() || is_observed_ || task.attention_) || may_not_wait(thread)) return {nullptr, nullptr};
+  task.rotates_ = true;
+  push_ready(task);
+  Task* next = pick();
+  if (BATON_UNLIKELY(next == &task)) {
+    task.state_ = TaskState::kRunning;
+    return {nullptr, nullptr};  // somebody else tried, and failed for want of memory: once more, by the native
+  }
+  FiberContext& target = depart(thread, task, next);
+  return {&context_of(task), &target};
+}
+
+void Scheduler::complete_rotation(ThreadState& thread) {
+  thread.arrival_is_open = false;
+  release_ended();
+  vm::poll(thread);
+  if (current_->has_attention()) (void)deliver_cancellation(thread, *current_);
 }
 
 void Scheduler::end_turn(ThreadState& thread) {

@@ -52,6 +52,15 @@ class Scheduler {
   // As wait.h says of the free functions. Called by the current task.
   void park(ThreadState& thread, std::int64_t deadline_ns, const char* what, bool shielded);
   void rotate(ThreadState& thread);
+  // SharedState::rotate_task is `begin_rotation` and a switch. It does what `rotate` does, and the looks around it that
+  // sched::checkpoint takes, if nothing is asked of anybody. Returns: from where to where to switch; null: nothing was done.
+  struct Rotation {
+    FiberContext* from;
+    FiberContext* to;
+  };
+  Rotation begin_rotation(ThreadState& thread) noexcept;
+  // SharedState::complete_rotation.
+  void complete_rotation(ThreadState& thread);
   // Whether the current task has gone on for so long without waiting that others must run.
   bool is_turn_over() noexcept {
     return BATON_UNLIKELY(--points_left_ <= 0) || BATON_UNLIKELY(is_time_over(turn_began_));
@@ -177,6 +186,8 @@ class Scheduler {
   void notice_interrupts(ThreadState& thread) noexcept;
   void enter(ThreadState& thread, Task& task) noexcept;
   void switch_away(ThreadState& thread, Task& task);
+  FiberContext& depart(ThreadState& thread, Task& task, Task* next) noexcept;
+  void release_ended() noexcept;
   static FiberContext& context_of(const Task& task) noexcept;
 
   NativeThread& owner_;
@@ -193,6 +204,7 @@ class Scheduler {
     void (*function)(void* context) noexcept = nullptr;
     void* context = nullptr;
   };
+  Fiber* ended_ = nullptr;  // of the task that ended last, left for good: to be freed by whoever arrives
   NativeRequest native_request_;  // what the native stack is to do before it goes back to the current task
   bool idle_ = false;
   bool turn_is_awaited_ = false;  // the root wants to run after the next sleep

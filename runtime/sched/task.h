@@ -127,6 +127,7 @@ class Task final : public Awaitable {
   bool is_cancelled_ = false;
   bool is_collected_ = false;
   bool is_daemon_ = false;
+  bool rotates_ = false;  // left in async.checkpoint, by the interpreter: no native's frames on its machine stack
   Alarm timer_;
   Scope* scope_ = nullptr;
   const Lock* awaited_lock_ = nullptr;

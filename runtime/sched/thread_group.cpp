@@ -99,6 +99,8 @@ ThreadGroup::ThreadGroup(SharedState& shared, std::string_view name) : shared_(s
   shared.drop_fiber = drop_fiber;
   shared.park_fiber = park_fiber;
   shared.dump_tasks = dump_all_tasks;
+  shared.rotate_task = rotate_task;
+  shared.complete_rotation = [](ThreadState& thread) { scheduler_of(thread).complete_rotation(thread); };
   shared.run_root_now = [](ThreadState& thread) { scheduler_of(thread).run_root_now(thread); };
   main_ = new NativeThread(shared, name, false);
   shared.main_thread = &main_->state();

@@ -30,10 +30,6 @@ constexpr double kLongestWaitSeconds = 4e9;
 
 bool has_passed(std::int64_t deadline_ns) noexcept { return deadline_ns != kNoDeadline && monotonic_ns() >= deadline_ns; }
 
-bool may_not_wait(const ThreadState& thread) noexcept {
-  return thread.gil_slot->hold_depth > 0 || vm::in_finalizer(thread) || !thread.current->hooks_allowed;
-}
-
 // Delivers what was asked of the running task or its native thread. Returns: when to look again at the latest.
 std::int64_t look(ThreadState& thread) {
   vm::poll(thread);
@@ -98,6 +94,10 @@ std::int64_t deadline_after(double seconds) noexcept {
   if (std::isnan(seconds) || seconds > kLongestWaitSeconds) return kNoDeadline;
   const std::int64_t now = monotonic_ns();
   return seconds <= 0 ? now : now + static_cast<std::int64_t>(std::ceil(seconds * 1e9));
+}
+
+bool may_not_wait(const ThreadState& thread) noexcept {
+  return thread.gil_slot->hold_depth > 0 || vm::in_finalizer(thread) || !thread.current->hooks_allowed;
 }
 
 void refuse_where_waiting_is_forbidden(ThreadState& thread) {

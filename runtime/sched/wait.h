@@ -129,6 +129,9 @@ void checkpoint(ThreadState& thread);
 // finalizers. Raises: a cancellation, "interrupted!".
 void sleep_until(ThreadState& thread, std::int64_t deadline_ns, const char* what);
 
+// Whether the running task is where waiting is refused: inside finalizers, hooks and gil.hold. Raises: nothing.
+bool may_not_wait(const ThreadState& thread) noexcept;
+
 // Raises "attempt to wait ..." inside finalizers and gil.hold.
 void refuse_where_waiting_is_forbidden(ThreadState& thread);
 

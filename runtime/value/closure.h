@@ -66,6 +66,7 @@ enum class Intrinsic : std::uint8_t {
   kCoroutineResume,
   kCoroutineYield,
   kCoroutineWrapStep,
+  kCheckpoint,
   kType,
   kRawGet,
   kRawEqual,

@@ -65,6 +65,12 @@ struct SharedState final : RootVisitor {
   void (*park_fiber)(ThreadState& thread, Coroutine* co) = nullptr;
   bool parks_coroutines = false;
 
+  // async.checkpoint without a machine frame of a native, set by sched. `rotate_task` lets the other tasks run, as switch_to
+  // does of coroutines; `place` null: this is no common case, nothing was done. `complete_rotation` is to be called behind it
+  // if ThreadState::arrival_is_open says so. Raises (complete_rotation): as sched::checkpoint.
+  SwitchRecord (*rotate_task)(ThreadState& thread) = nullptr;
+  void (*complete_rotation)(ThreadState& thread) = nullptr;
+
   // A task met an interrupt that concerns the root: lets the root run now, if it can. Set by sched.
   void (*run_root_now)(ThreadState& thread) = nullptr;
 
