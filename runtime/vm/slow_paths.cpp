@@ -474,14 +474,22 @@ void safepoint(ThreadState& thread, bool open) {
   if (open) co->top = co->stack + top;
 }
 
-void back_edge(ThreadState& thread) {
+namespace {
+
+void reach_instruction(ThreadState& thread, SafepointKind kind) {
   Coroutine* co = thread.current;
   co->top = co->frame->top;
   keep_extra_arguments(co, co->frame->pc);
   ++co->frame->pc;  // as if the instruction had begun
-  vm::safepoint(thread, SafepointKind::kBackEdge);
+  vm::safepoint(thread, kind);
   --co->frame->pc;
 }
+
+}  // namespace
+
+void back_edge(ThreadState& thread) { reach_instruction(thread, SafepointKind::kBackEdge); }
+
+void enter_loop_body(ThreadState& thread) { reach_instruction(thread, SafepointKind::kReturn); }
 
 void trace(ThreadState& thread, const Instruction* pc) {
   Coroutine* co = thread.current;

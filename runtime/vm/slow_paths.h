@@ -56,6 +56,8 @@ void safepoint(ThreadState& thread, bool open);
 // The safepoint before the instruction at frame->pc, the target of a jump or the first of a function: if something is
 // raised, its position is that of this instruction. Raises: as vm::safepoint.
 void back_edge(ThreadState& thread);
+// The same where an iterator has given values: raises nothing.
+void enter_loop_body(ThreadState& thread);
 // The traced dispatch table's work before the instruction at `pc`.
 void trace(ThreadState& thread, const Instruction* pc);
 
