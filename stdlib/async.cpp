@@ -442,7 +442,7 @@ print(async.timeout(10, math.max, 1, 2))          --> 2)lua",
     {"trace", "async.trace(options?: string|table) -> Trace?",
      "Records what every task does: running, waiting for its turn, or for something. The Trace is closable; a path (or "
      "path=, with format= \"json\", \"svg\", \"html\" or \"text\") says where it is written then.\n"
-     "Fails: nil, message, number if the file cannot be made."
+     "Fails: nil, message, code if the file cannot be made."
      R"lua(
 
 local trace <close> = async.trace()

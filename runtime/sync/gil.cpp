@@ -91,9 +91,9 @@
 // three others gets 19 to 25 % of the processor. Reply to a ping over TCP, one per millisecond, as a multiple of the same without
 // computing threads: beside one p50 1.3, p99 0.9; beside two p50 1.1 to 1.7, p99 27 to 80, which is 2 to 4 ms and misses the goal of
 // 10. The same server in plain C, two busy threads and no lock, has p99 17 to 41 times in those minutes, with one 0.9. Of the slowest
-// 2 % of the pings none lost its time at the lock: in two thirds the answering thread, in the others the client had been woken on
-// the processor of a computing thread and waited 1 to 4 ms for the kernel's slice to end, while the other processor was
-// idle. In kernel traces of 5 s such delays of more than 0.5 ms were 82 without the call of the next thread, 15 with it.
+// 2 % of the pings two thirds lost most of their time with the answering thread asleep, the others with the client asleep; in
+// kernel traces the one or the other has been woken on the processor of a computing thread and waits, mostly 1 to 4 ms, for
+// the kernel's slice to end while the other processor is idle. All this beside other programs.
 //
 // Not built, because what was measured pointed elsewhere (1 ping per ms over pipes, plain C threads without any lock as the
 // floor of the same minutes):

@@ -581,7 +581,7 @@ function async.timeout(seconds, f, ...) end
 ---*Waits:* parks the task.
 ---```lua
 ---local async = require "async"
----print(async.to_thread(function() return require "thread".current().name end))  --> to_thread-1
+---print(async.to_thread(function() return (require "thread".current().name:gsub("%d+", "N")) end))  --> to_thread-N
 ---```
 ---@async
 ---@param f function
@@ -591,7 +591,7 @@ function async.to_thread(f, ...) end
 
 ---Records what every task does: running, waiting for its turn, or for something. The Trace is closable; a path (or path=, with format= "json", "svg", "html" or "text") says where it is written then.
 ---
----*Fails:* nil, message, number if the file cannot be made.
+---*Fails:* nil, message, code if the file cannot be made.
 ---```lua
 ---local async = require "async"
 ---local trace <close> = async.trace()
@@ -600,6 +600,8 @@ function async.to_thread(f, ...) end
 ---```
 ---@param options? string|table
 ---@return Trace?
+---@return string? message
+---@return string? code
 function async.trace(options) end
 
 ---Like pcall, but lets cancellations through.

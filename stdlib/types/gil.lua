@@ -73,7 +73,7 @@ function gil.switch_interval(seconds) end
 
 ---Begins to record who holds the lock when. A path (or path=, with format= "json", "svg", "html" or "text") says where it is written at the close; without one it stays in memory.
 ---
----*Fails:* nil, message, number if the file cannot be made.
+---*Fails:* nil, message, code if the file cannot be made.
 ---```lua
 ---local gil = require "gil"
 ---local thread = require "thread"
@@ -84,6 +84,8 @@ function gil.switch_interval(seconds) end
 ---```
 ---@param options? string|table
 ---@return Trace?
+---@return string? message
+---@return string? code
 function gil.trace(options) end
 
 ---The number of native threads that wait for the GIL at this moment.
