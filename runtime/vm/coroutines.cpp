@@ -179,8 +179,10 @@ Next run_function(ThreadState& thread, Coroutine* co) {
 }
 
 // Runs the coroutine; its results or its error are left as resume expects them.
-void run_body(ThreadState& thread, Coroutine* co) {
-  if (run_function(thread, co) == Next::kExit) {
+void run_body(ThreadState& thread) {
+  const Next next = run_function(thread, thread.current);
+  Coroutine* co = thread.current;
+  if (next == Next::kExit) {
     co->transfer_count = static_cast<int>(co->top - (co->stack + 1));
     return;
   }
@@ -205,18 +207,18 @@ void run_closing(ThreadState& thread, Coroutine* co) {
 
 }  // namespace
 
+// `current` is read anew behind the body: who ends on this machine stack need not be who began on it.
 void coroutine_main(ThreadState& thread) noexcept {
-  Coroutine* co = thread.current;
   try {
-    if (co->closing) run_closing(thread, co);
-    else run_body(thread, co);
+    if (thread.current->closing) run_closing(thread, thread.current);
+    else run_body(thread);
   } catch (const ForcedUnwind&) {
-    co->transfer_count = 0;
+    thread.current->transfer_count = 0;
   } catch (const ScriptError& error) {
-    co->error = error.id == ErrorId::kValue ? error.value : Value::of(thread.shared.memory_error);
-    co->transfer_count = -1;
+    thread.current->error = error.id == ErrorId::kValue ? error.value : Value::of(thread.shared.memory_error);
+    thread.current->transfer_count = -1;
   }
-  co->status = CoroutineStatus::kDead;
+  thread.current->status = CoroutineStatus::kDead;
 }
 
 namespace {
