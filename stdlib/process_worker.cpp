@@ -204,6 +204,13 @@ int core_reject(NativeCall& call) {
   return 0;
 }
 
+// report(text): an error that nobody took; the program's exit status says so.
+int core_report(NativeCall& call) {
+  const std::string_view text = call.check_text(1);
+  sched::group_of(call.shared()).report_error("%.*s", static_cast<int>(text.size()), text.data());
+  return 0;
+}
+
 int core_remember(NativeCall& call) {
   if (call.arg(2).is_string()) {
     sched::current_task(call.thread()).remember_story(call.arg(1), std::string(call.arg(2).string()->view()));
@@ -231,6 +238,7 @@ const NativeInfo kWorkerNatives[] = {
     {"reap", "reap(channel [, kill])", "Waits for the worker's end.", core_reap},
     {"receive", "receive(channel, kinds [, timeout])", "The next frame of these kinds.", core_receive},
     {"reject", "reject(future, error, story)", "Ends a future with another process's error.", core_reject},
+    {"report", "report(text)", "Tells of an error that nobody took.", core_report},
     {"remember", "remember(error, story)", "Keeps how an error came about.", core_remember},
     {"same", "same(a, b)", "Whether two messages are equal.", core_same},
     {"size", "size(message)", "Its bytes.", core_size},

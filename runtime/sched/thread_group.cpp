@@ -23,6 +23,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdarg>
 #include <cstdio>
 #include <new>
 
@@ -325,17 +326,25 @@ void ThreadGroup::mark_collected(NativeThread& thread) noexcept {
   report_if_uncollected(thread);  // forgets it
 }
 
+void ThreadGroup::report_error(const char* format, ...) noexcept {
+  ++reported_errors_;
+  std::fflush(stdout);
+  std::va_list arguments;
+  va_start(arguments, format);
+  std::vfprintf(stderr, format, arguments);
+  va_end(arguments);
+  std::fputc('\n', stderr);
+  std::fflush(stderr);
+}
+
 // The reference that `failed_` held is given back here.
 void ThreadGroup::report_if_uncollected(NativeThread& thread) noexcept {
   const auto place = std::find(failed_.begin(), failed_.end(), &thread);
   if (place == failed_.end()) return;
   failed_.erase(place);
   if (!thread.is_collected_) {
-    ++reported_errors_;
-    std::fflush(stdout);
-    std::fprintf(stderr, "error in native thread '%s', taken by nobody: %s\n", thread.state().name.c_str(),
+    report_error("error in native thread '%s', taken by nobody: %s", thread.state().name.c_str(),
                  thread.root_task().report().empty() ? "not enough memory" : thread.root_task().report().c_str());
-    std::fflush(stderr);
   }
   thread.release_reference();
 }
@@ -349,11 +358,8 @@ void ThreadGroup::note_failed(Task& task) noexcept {
 
 void ThreadGroup::report_if_uncollected(Task& task) noexcept {
   if (task.status() != ThreadStatus::kFailed || task.is_collected()) return;
-  ++reported_errors_;
-  std::fflush(stdout);
-  std::fprintf(stderr, "error in task %llu, taken by nobody: %s\n", static_cast<unsigned long long>(task.id()),
+  report_error("error in task %llu, taken by nobody: %s", static_cast<unsigned long long>(task.id()),
                task.report().empty() ? "not enough memory" : task.report().c_str());
-  std::fflush(stderr);
   task.mark_collected();
 }
 

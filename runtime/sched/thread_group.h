@@ -88,6 +88,8 @@ class ThreadGroup final : RootVisitor {
   void note_failed(Task& task) noexcept;
   // Reports its error, if it is such a task, once. Raises: nothing.
   void report_if_uncollected(Task& task) noexcept;
+  // Writes a line about an error that nobody took (as printf), and counts it. Raises: nothing.
+  [[gnu::format(printf, 2, 3)]] void report_error(const char* format, ...) noexcept;
   // How many such reports were written.
   int reported_errors() const noexcept { return reported_errors_; }
 
