@@ -62,6 +62,8 @@
 // call, and then runs a whole one: everything unreachable now is freed.
 #include "value/heap.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <chrono>
 #include <new>
@@ -179,18 +181,46 @@ void* Heap::allocate_object(std::size_t bytes, ObjectKind kind) { return interna
 void* Heap::allocate_buffer(std::size_t bytes) { return internals_->allocate_buffer(bytes); }
 void Heap::free_buffer(void* buffer, std::size_t bytes) noexcept { internals_->free_buffer(buffer, bytes); }
 
+void* map_buffer(std::size_t bytes) noexcept {
+  void* mapping = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (mapping == MAP_FAILED) return nullptr;
+  (void)madvise(mapping, bytes, MADV_HUGEPAGE);  // a small page costs more to get than to fill
+  return mapping;
+}
+
+void unmap_buffer(void* buffer, std::size_t bytes) noexcept { munmap(buffer, bytes); }
+
+void* remap_buffer(void* buffer, std::size_t old_bytes, std::size_t new_bytes) noexcept {
+  void* mapping = mremap(buffer, old_bytes, new_bytes, MREMAP_MAYMOVE);
+  return mapping == MAP_FAILED ? nullptr : mapping;
+}
+
+namespace {
+
+// realloc for buffers that are no cells, some of which are mappings.
+void* resize_large_buffer(void* buffer, std::size_t old_bytes, std::size_t new_bytes) noexcept {
+  const bool was_mapped = old_bytes >= kMappedBufferBytes, is_mapped = new_bytes >= kMappedBufferBytes;
+  if (was_mapped && is_mapped) return remap_buffer(buffer, old_bytes, new_bytes);
+  if (!was_mapped && !is_mapped) return std::realloc(buffer, new_bytes);
+  void* moved = is_mapped ? map_buffer(new_bytes) : std::malloc(new_bytes);
+  if (moved == nullptr) return nullptr;
+  std::memcpy(moved, buffer, std::min(old_bytes, new_bytes));
+  if (was_mapped) unmap_buffer(buffer, old_bytes);
+  else std::free(buffer);
+  return moved;
+}
+
+}  // namespace
+
 void* Heap::resize_buffer(void* buffer, std::size_t old_bytes, std::size_t new_bytes) {
   Internals& h = *internals_;
   if (buffer == nullptr) return h.allocate_buffer(new_bytes);
   if (old_bytes > kMaxCellBytes && new_bytes > kMaxCellBytes) {
     if (new_bytes > old_bytes) h.charge_any(new_bytes - old_bytes);
-    void* moved = std::realloc(buffer, new_bytes);
+    void* moved = resize_large_buffer(buffer, old_bytes, new_bytes);
     if (moved == nullptr) {
-      if (new_bytes < old_bytes) moved = buffer;  // it stays larger than it needs to be
-      else {
-        h.discharge(new_bytes - old_bytes);
-        raise(ErrorId::kMemory);
-      }
+      if (new_bytes > old_bytes) h.discharge(new_bytes - old_bytes);
+      raise(ErrorId::kMemory);
     }
     if (new_bytes < old_bytes) h.discharge(old_bytes - new_bytes);
     return moved;

@@ -385,6 +385,16 @@ inline std::size_t buffer_bytes(std::size_t bytes) noexcept {
   return kSizeClasses.bytes[size_class_of((bytes + 15) & ~std::size_t{15})];
 }
 
+// Buffers of this size and more are mappings of their own, with large pages where the system has them: what was never written
+// in them is zero, and growing copies nothing.
+inline constexpr std::size_t kMappedBufferBytes = std::size_t{4} << 20;
+
+// Maps, unmaps, and gives a mapping another size, perhaps elsewhere; what it grows by is zero. Returns: null if the system
+// refuses. Raises: nothing.
+void* map_buffer(std::size_t bytes) noexcept;
+void unmap_buffer(void* buffer, std::size_t bytes) noexcept;
+void* remap_buffer(void* buffer, std::size_t old_bytes, std::size_t new_bytes) noexcept;
+
 inline void* Heap::Internals::allocate_buffer(std::size_t bytes) {
   if (BATON_LIKELY(bytes <= kMaxCellBytes)) {
     const std::uint32_t index = size_class_of((bytes + 15) & ~std::size_t{15});
@@ -396,7 +406,7 @@ inline void* Heap::Internals::allocate_buffer(std::size_t bytes) {
     raise(ErrorId::kMemory);
   }
   charge_any(bytes);
-  void* buffer = std::malloc(bytes);
+  void* buffer = bytes < kMappedBufferBytes ? std::malloc(bytes) : map_buffer(bytes);
   if (BATON_LIKELY(buffer != nullptr)) return buffer;
   discharge(bytes);
   raise(ErrorId::kMemory);
@@ -411,7 +421,8 @@ inline void Heap::Internals::free_buffer(void* buffer, std::size_t bytes) noexce
     return;
   }
   discharge(bytes);
-  std::free(buffer);
+  if (bytes < kMappedBufferBytes) std::free(buffer);
+  else unmap_buffer(buffer, bytes);
 }
 
 // Sizes of the parts of a coroutine.

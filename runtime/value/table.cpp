@@ -226,7 +226,9 @@ std::size_t nodes_for(std::uint64_t entries) {
 void extend_array(Heap& heap, Table* t, std::uint32_t slots) {
   if (slots > kMaxArraySlots) raise(ErrorId::kTableOverflow);
   t->array = longer_array(heap, t, slots);
-  for (std::uint32_t i = t->array_size; i < slots; ++i) t->array[i].tag = Tag::kNil;
+  if (array_bytes(slots) < kMappedBufferBytes) {
+    for (std::uint32_t i = t->array_size; i < slots; ++i) t->array[i].tag = Tag::kNil;
+  }  // else it is zero, which is nil, and its pages are not touched before they are needed
   t->array_size = slots;
   heap.internals().table_rebuilt(t);
 }
@@ -351,12 +353,22 @@ void rehash(Heap& heap, Table* t, const Value& key) {
   rebuild(heap, t, slots, nodes_for(keys.entries - in_array));
 }
 
+// Whether all of the array part is in use. Of a large one only some slots are looked at: a pass over all of them at each
+// doubling costs as much as filling them, and a wrong answer only makes the part larger than the rule allows.
+bool seems_full(const Table* t) noexcept {
+  constexpr std::uint32_t kAll = 4096, kSamples = 1021;
+  const std::uint32_t size = t->array_size;
+  const std::uint32_t step = size <= kAll ? 1 : size / kSamples;
+  for (std::uint32_t i = 1; i <= size; i += step) {
+    if (t->array[size - i].is_nil()) return false;
+  }
+  return true;
+}
+
 // The key is the first behind the array part: makes the array part larger if all of it is in use.
 bool append_to_array(Heap& heap, Table* t, const Value& value) {
   const std::uint32_t size = t->array_size;
-  for (std::uint32_t i = size; i-- > 0;) {
-    if (t->array[i].is_nil()) return false;
-  }
+  if (!seems_full(t)) return false;
   if (size >= kMaxArraySlots) raise(ErrorId::kTableOverflow);
   grow_array(heap, t, size == 0 ? kFirstArraySlots : std::bit_ceil(size + 1));
   t->array[size] = value;

@@ -123,6 +123,18 @@ BATON_ALWAYS_INLINE const Value* element_of(const Value& object, const Value& ke
   return BATON_LIKELY(!slot->is_nil()) ? slot : nullptr;
 }
 
+// The place of an element of an array part that `object` and `key` name, if a value can be stored there without more ado: it
+// has one, or no metamethod could be asked. Else null.
+BATON_ALWAYS_INLINE Value* element_to_store(const Value& object, const Value& key) noexcept {
+  if (BATON_UNLIKELY(!object.is_table() || !key.is_integer())) return nullptr;
+  const Table* t = object.table();
+  const std::uint64_t index = static_cast<std::uint64_t>(key.integer) - 1;
+  if (BATON_UNLIKELY(index >= t->array_size)) return nullptr;
+  Value* slot = &t->array[index];
+  if (BATON_LIKELY(!slot->is_nil())) return slot;
+  return BATON_LIKELY(t->metatable == nullptr && t->mode == 0) ? slot : nullptr;
+}
+
 // find_inherited for methods of natives' objects, whose class may look for methods itself (native::class_with_methods).
 BATON_ALWAYS_INLINE const Value* find_method(const SharedState& shared, const Table* metatable, const String* key) noexcept {
   const Value* index = find_string(metatable, shared.metamethod_names[static_cast<int>(Metamethod::kIndex)]);
