@@ -89,51 +89,6 @@ BATON_ALWAYS_INLINE Arrival switch_stack(FiberContext& from, FiberContext& to, v
 #endif
 }
 
-namespace fiber_detail {
-
-// jump_fcontext without a call instruction. The processor predicts each return by the calls before it; a switch by a call
-// leaves one call without its return, and then all returns of the stack that is continued are mispredicted, one by one up to
-// its outermost loop. The return address is pushed by hand instead (below the red zone), and nothing is predicted wrongly.
-// Only for places whose callers return soon: it takes all registers.
-BATON_ALWAYS_INLINE boost::context::detail::transfer_t jump_balanced(void* target, void* data) noexcept {
-#if defined(__x86_64__) && !BATON_ASAN && !BATON_TSAN
-  void* jump = reinterpret_cast<void*>(boost::context::detail::jump_fcontext);
-  void* left;
-  void* message;
-  __asm__ volatile(
-      "leaq -128(%%rsp), %%rsp\n\t"
-      "leaq 1f(%%rip), %%rax\n\t"
-      "pushq %%rax\n\t"
-      "jmp *%%rcx\n"
-      "1:\n\t"
-      "leaq 128(%%rsp), %%rsp"
-      : "=a"(left), "=d"(message), "+D"(target), "+S"(data), "+c"(jump)
-      :
-      : "r8", "r9", "r10", "r11", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",
-        "xmm12", "xmm13", "xmm14", "xmm15", "memory", "cc");
-  return {left, message};
-#else
-  return boost::context::detail::jump_fcontext(target, data);
-#endif
-}
-
-}  // namespace fiber_detail
-
-// `switch_to_inline` for a pair of contexts that go there and back at once, as a call does.
-[[nodiscard]] BATON_ALWAYS_INLINE Arrival switch_to_balanced(FiberContext& from, FiberContext& to, void* message) noexcept {
-#if BATON_ASAN || BATON_TSAN
-  return switch_to(from, to, message);
-#else
-  BATON_DCHECK(to.machine != nullptr);
-  BATON_DCHECK(!fiber_detail::exception_active());
-  void* target = to.machine;
-  to.machine = nullptr;
-  from.departed_to = &to;
-  from.outgoing = message;
-  return fiber_detail::complete_arrival(from, fiber_detail::jump_balanced(target, &from));
-#endif
-}
-
 // What `leave_for` returns: the context that was left for the running one and the point where it stopped. Whoever gets it
 // must store `machine` into `left->machine` before anything else: so an arrival needs no frame of its own around the switch.
 struct RawArrival {

@@ -12,6 +12,7 @@
 #include "host/load.h"
 #include "value/closure.h"
 #include "value/string.h"
+#include "vm/host_call.h"
 #include "vm/operations.h"
 #include "vm/safepoint.h"
 #include "vm/traceback.h"
@@ -61,24 +62,15 @@ constexpr NativeInfo kBoundFunction = {"bound", "bound(...)", "A function of the
 
 // ---- calling scripts ----
 
-struct ScriptCall {
-  State* state;
-  const Slot* function;
-  const Slot* arguments;
-  int count;
-  Slot* results;
-  int wanted;
-  abi::SlotList* all;
-  bool out_of_memory = false;
-
-  Status operator()(ThreadState& thread);
-};
+using ScriptCall = InsideCall;
 
 void push_call(ThreadState& thread, const ScriptCall& call) noexcept {
   Value* top = thread.current->top;
+  const Slot* const arguments = call.arguments;  // stores of tags may alias anything that is not a local variable
+  const std::ptrdiff_t count = call.count;
   *top++ = value_of(*call.function);
   BATON_SHORT_LOOP
-  for (int i = 0; i < call.count; ++i) *top++ = value_of(call.arguments[i]);
+  for (std::ptrdiff_t i = 0; i < count; ++i) *top++ = value_of(arguments[i]);
   thread.current->top = top;
 }
 
@@ -88,32 +80,114 @@ void grow_and_push_call(ThreadState& thread, void* context) {
   push_call(thread, call);
 }
 
-void take_results(const Value* from, int count, ScriptCall& call) noexcept {
-  Slot* to = call.results;
-  if (BATON_UNLIKELY(call.wanted < 0)) {
-    call.all->items = count > 0 ? new (std::nothrow) Slot[static_cast<std::size_t>(count)] : nullptr;
-    call.out_of_memory = count > 0 && call.all->items == nullptr;
-    call.all->count = call.out_of_memory ? 0 : count;
-    to = call.all->items;
-    count = call.all->count;
-  }
+// The same if some arguments are lent texts whose strings are known. Returns: false if one is not; then nothing was done.
+bool push_known_texts(ThreadState& thread, const ScriptCall& call) noexcept {
+  Value* top = thread.current->top;
+  const Slot* const arguments = call.arguments;
+  const std::ptrdiff_t count = call.count;
+  *top++ = value_of(*call.function);
   BATON_SHORT_LOOP
-  for (int i = 0; i < count; ++i) to[i] = slot_of(from[i]);
+  for (std::ptrdiff_t i = 0; i < count; ++i) {
+    const Slot& argument = arguments[i];
+    if (argument.tag != abi::kLentText) {
+      *top++ = value_of(argument);
+      continue;
+    }
+    const auto& text = *static_cast<const abi::LentText*>(argument.pointer);
+    const String* known = call.state->kept_arguments.find(text.bytes, text.size);
+    if (known == nullptr) return false;
+    *top++ = Value::of(known);
+  }
+  thread.current->top = top;
+  return true;
+}
+
+// Texts that were lent once are known from then on if they are short.
+void grow_and_push_texts(ThreadState& thread, void* context) {
+  const ScriptCall& call = *static_cast<ScriptCall*>(context);
+  Coroutine* co = thread.current;
+  coroutine::check_stack(thread.heap(), co, static_cast<std::uint32_t>(call.count) + 1);
+  *co->top++ = value_of(*call.function);
+  for (int i = 0; i < call.count; ++i) {
+    const Slot& argument = call.arguments[i];
+    if (argument.tag != abi::kLentText) {
+      *co->top++ = value_of(argument);
+      continue;
+    }
+    const auto& text = *static_cast<const abi::LentText*>(argument.pointer);
+    String* made = string::make(thread.heap(), {text.bytes, text.size});
+    if (made->is_short()) call.state->kept_arguments.note(text.bytes, made);
+    *co->top++ = Value::of(made);
+  }
+}
+
+// All results, from `from` to the top, as a list. Returns: whether there was memory for it.
+BATON_NOINLINE bool take_all_results(const Value* from, const ScriptCall& call) noexcept {
+  const auto count = static_cast<int>(thread_of(call).current->top - from);
+  if (count == 0) return true;
+  call.all->items = new (std::nothrow) Slot[static_cast<std::size_t>(count)];
+  if (call.all->items == nullptr) return false;
+  call.all->count = count;
+  for (int i = 0; i < count; ++i) call.all->items[i] = slot_of(from[i]);
+  return true;
+}
+
+bool take_results(const Value* from, const ScriptCall& call) noexcept {
+  if (BATON_UNLIKELY(call.wanted < 0)) return take_all_results(from, call);
+  Slot* const results = call.results;
+  const std::ptrdiff_t wanted = call.wanted;
+  BATON_SHORT_LOOP
+  for (std::ptrdiff_t i = 0; i < wanted; ++i) results[i] = slot_of(from[i]);
+  return true;
+}
+
+// Puts function and arguments on the stack; kTexts: there may be lent texts among them.
+template <bool kTexts>
+BATON_ALWAYS_INLINE bool push_function(ThreadState& thread, Coroutine* co, ScriptCall& call) noexcept {
+  if (BATON_LIKELY(co->stack_limit - co->top > call.count)) {
+    if constexpr (kTexts) {
+      if (BATON_LIKELY(push_known_texts(thread, call))) return true;
+    } else {
+      push_call(thread, call);
+      return true;
+    }
+  }
+  return vm::protected_run(thread, kTexts ? grow_and_push_texts : grow_and_push_call, &call) == Status::kOk;
 }
 
 // Polls once the arguments are rooted: a host that calls functions without loops would never get to a safepoint otherwise.
-BATON_ALWAYS_INLINE Status ScriptCall::operator()(ThreadState& thread) {
-  if (BATON_LIKELY(thread.current->stack_limit - thread.current->top > count)) push_call(thread, *this);
-  else if (vm::protected_run(thread, grow_and_push_call, this) != Status::kOk) return Status::kError;
+template <bool kTexts>
+BATON_ALWAYS_INLINE Status run_call(ThreadState& thread, Coroutine* co, const vm::CallPlace& place, ScriptCall& call) {
+  if (BATON_UNLIKELY(!push_function<kTexts>(thread, co, call))) return Status::kError;
   if (BATON_UNLIKELY(thread.interrupt.any())) vm::safepoint(thread, vm::SafepointKind::kReturn);
-  int returned = 0;
-  const Status status = vm::protected_call_rooted(thread, count, wanted, state->handler, &returned);
-  if (BATON_UNLIKELY(status != Status::kOk)) return status;
-  take_results(thread.current->top - returned, returned, *this);
-  if (BATON_LIKELY(!out_of_memory)) return Status::kOk;
+  const Status status = vm::protected_call_at(thread, co, place, call.count, call.wanted, call.state->handler);
+  if (BATON_UNLIKELY(status != Status::kOk) || BATON_LIKELY(take_results(vm::slot_at(co, place), call))) return status;
   thread.pending = Value::of(thread.shared.memory_error);
   return Status::kError;
 }
+
+template <bool kTexts>
+struct FunctionCall {
+  static void perform(InsideCall& call) noexcept {
+    ThreadState& thread = thread_of(call);
+    Coroutine* co = thread.current;
+    const vm::CallPlace place = vm::call_place(co, co->top);
+    const int handler_depth = thread.handler_depth;
+    Status status = Status::kOk;
+    bool stopped = false;
+    try {
+      status = run_call<kTexts>(thread, co, place, call);
+    } catch (const ForcedUnwind&) {
+      stopped = true;
+    }
+    if (BATON_UNLIKELY(stopped)) {
+      call.outcome = end_stopped(call, vm::mark_of(place, handler_depth));
+      return;
+    }
+    call.outcome = BATON_LIKELY(status == Status::kOk) ? Outcome::kOk : end_failed(call);
+    co->top = vm::slot_at(co, place);
+  }
+};
 
 // ---- loading ----
 
@@ -190,12 +264,27 @@ void free_slots(SlotList* list) noexcept {
   list->items = nullptr;
 }
 
-Outcome call(State* state, const Slot& function, const Slot* arguments, int count, Slot* results, int wanted, SlotList* all,
-             bool* taken, Failure** failure) noexcept {
-  const Outcome entered = enter_if_needed(state, taken);
+Outcome call(Call& call, bool* taken) noexcept {
+  const Outcome entered = enter_if_needed(call.state, taken);
+  return BATON_LIKELY(entered == Outcome::kOk) ? run_inside<FunctionCall<false>>(*last_session, call) : entered;
+}
+
+Outcome call_with_texts(Call& call, bool* taken) noexcept {
+  const Outcome entered = enter_if_needed(call.state, taken);
+  return BATON_LIKELY(entered == Outcome::kOk) ? run_inside<FunctionCall<true>>(*last_session, call) : entered;
+}
+
+Outcome call_global(Call& call, const char* name, std::size_t size, bool* taken) noexcept {
+  const Outcome entered = enter_if_needed(call.state, taken);
   if (BATON_UNLIKELY(entered != Outcome::kOk)) return entered;
-  ScriptCall request{state, &function, arguments, count, results, wanted, all};
-  return run_inside_with(state, request, failure);
+  const Slot globals = slot_of(Value::of(call.state->shared->globals));
+  Slot function;
+  bool unused = false;
+  const Outcome found = get_field(call.state, globals, name, size, false, &function, &unused, call.failure);
+  if (BATON_UNLIKELY(found != Outcome::kOk)) return found;
+  if (BATON_UNLIKELY(!function.is_function())) return Outcome::kMisuse;
+  call.function = &function;
+  return run_inside<FunctionCall<true>>(*last_session, call);
 }
 
 Outcome make_function(State* state, Binding* binding, Slot* function, Failure** failure) noexcept {

@@ -185,16 +185,16 @@ void drain_deferred(State* state) noexcept {
 
 // ---- calls ----
 
-Outcome end_stopped(State* state, ThreadState& thread, const vm::CallMark& mark, bool is_outermost, Failure** failure) noexcept {
-  vm::abandon_to(thread, mark);
-  if (is_outermost) finish_stop(state, thread);
-  *failure = make_stopped(state);
+Outcome end_stopped(const InsideCall& call, const vm::CallMark& mark) noexcept {
+  vm::abandon_to(thread_of(call), mark);
+  if (call.is_outermost) finish_stop(call.state, thread_of(call));
+  *call.failure = make_stopped(call.state);
   return Outcome::kStopped;
 }
 
-Outcome end_failed(State* state, ThreadState& thread, Failure** failure) noexcept {
-  *failure = make_error(state, thread, thread.pending);
-  thread.pending.set_nil();
+Outcome end_failed(const InsideCall& call) noexcept {
+  *call.failure = make_error(call.state, thread_of(call), thread_of(call).pending);
+  thread_of(call).pending.set_nil();
   return Outcome::kError;
 }
 
@@ -208,14 +208,46 @@ Outcome begin_outermost(State* state, Session& session, Failure** failure) noexc
   return Outcome::kOk;
 }
 
-Outcome end_without_fiber(State* state, ThreadState& thread, Failure** failure) noexcept {
-  *failure = make_error(state, thread, Value::of(state->shared->memory_error));
+Outcome end_without_fiber(const InsideCall& call) noexcept {
+  *call.failure = make_error(call.state, thread_of(call), Value::of(call.state->shared->memory_error));
   return Outcome::kError;
 }
 
+namespace {
+
+struct BodyCall : InsideCall {
+  Status (*body)(ThreadState& thread, void* context);
+  void* context;
+
+  static void perform(InsideCall& inside) noexcept {
+    auto& call = static_cast<BodyCall&>(inside);
+    ThreadState& thread = thread_of(call);
+    const vm::CallMark mark = vm::mark_call(thread, 0);
+    Status status = Status::kOk;
+    bool stopped = false;
+    try {
+      status = call.body(thread, call.context);
+    } catch (const ForcedUnwind&) {
+      stopped = true;
+    }
+    if (stopped) {
+      call.outcome = end_stopped(call, mark);
+      return;
+    }
+    call.outcome = status == Status::kOk ? Outcome::kOk : end_failed(call);
+    thread.current->top = thread.current->stack + mark.slot;
+  }
+};
+
+}  // namespace
+
 Outcome run_inside(State* state, Status (*body)(ThreadState& thread, void* context), void* context, Failure** failure) noexcept {
-  auto with_context = [body, context](ThreadState& thread) { return body(thread, context); };
-  return run_inside_with(state, with_context, failure);
+  BodyCall call;
+  call.state = state;
+  call.failure = failure;
+  call.body = body;
+  call.context = context;
+  return run_inside<BodyCall>(present_session(state), call);
 }
 
 }  // namespace baton::host
@@ -227,9 +259,8 @@ using namespace baton::host;
 void State::mark_roots(Heap& heap) {
   for (Root* root = roots; root != nullptr; root = root->next) heap.mark_value(value_of(root->value));
   heap.mark_value(handler);
-  for (const KeptKeys::Entry& entry : kept_keys.entries) {
-    if (entry.string != nullptr) heap.mark_value(Value::of(entry.string));
-  }
+  kept_keys.mark(heap);
+  kept_arguments.mark(heap);
   for (const auto& [type, record] : classes) heap.mark_value(record.metatable);
 }
 
@@ -474,6 +505,7 @@ void let_roots_go(State* state) noexcept {
   }
   state->roots = nullptr;
   state->kept_keys = {};
+  state->kept_arguments = {};
   state->roots_are_gone = true;
   state->classes.clear();
 }

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstring>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -23,6 +24,7 @@
 #include "host/runtime.h"
 #include "sched/completion.h"
 #include "sync/released.h"
+#include "value/string.h"
 #include "vm/call.h"
 #include "vm/native.h"
 
@@ -76,9 +78,28 @@ struct ClassRecord {
   std::vector<Base> bases;
 };
 
-// Texts that the host used as keys, by their address: found again without hashing them. A comparison with the text decides, so
-// an address may be used for another text at any time. Roots, a bounded number of them.
-struct KeptKeys {
+// Whether two short texts of the same size are equal, without a call.
+inline bool equal_short(const char* a, const char* b, std::size_t size) noexcept {
+  constexpr std::size_t kWord = sizeof(std::uint64_t);
+  if (size < kWord) {
+    for (std::size_t i = 0; i < size; ++i) {
+      if (a[i] != b[i]) return false;
+    }
+    return true;
+  }
+  std::uint64_t x, y;
+  for (std::size_t i = 0;; i += kWord) {
+    const std::size_t at = i + kWord > size ? size - kWord : i;  // the last words may overlap
+    std::memcpy(&x, a + at, kWord);
+    std::memcpy(&y, b + at, kWord);
+    if (x != y) return false;
+    if (at + kWord == size) return true;
+  }
+}
+
+// Texts that the host used, by their address: found again without hashing them. A comparison with the text decides, so an
+// address may be used for another text at any time. Roots, a bounded number of them.
+struct KeptTexts {
   struct Entry {
     const char* address = nullptr;
     String* string = nullptr;
@@ -89,6 +110,19 @@ struct KeptKeys {
   Entry& at(const char* address) noexcept {
     const auto bits = reinterpret_cast<std::uintptr_t>(address);
     return entries[(bits ^ bits >> 6) % kEntries];
+  }
+  // The string of these bytes, if they were noted for this address before; else null.
+  String* find(const char* bytes, std::size_t size) noexcept {
+    const Entry& entry = at(bytes);
+    if (BATON_UNLIKELY(entry.address != bytes || entry.string == nullptr || entry.string->length != size)) return nullptr;
+    return BATON_LIKELY(equal_short(entry.string->data(), bytes, size)) ? entry.string : nullptr;
+  }
+  // Takes: a short string of the bytes at `address`.
+  void note(const char* address, String* string) noexcept { at(address) = {address, string}; }
+  void mark(Heap& heap) {
+    for (const Entry& entry : entries) {
+      if (entry.string != nullptr) heap.mark_value(Value::of(entry.string));
+    }
   }
 };
 
@@ -109,7 +143,8 @@ struct State final : RootVisitor {
 
   // Under the GIL.
   Root* roots = nullptr;
-  KeptKeys kept_keys;
+  KeptTexts kept_keys;       // of fields
+  KeptTexts kept_arguments;  // of calls
   Value handler;  // the message handler of calls from the host
   std::unordered_map<const void*, ClassRecord> classes;
   host::SpawnRequest* spawned = nullptr;  // not ended

@@ -246,36 +246,10 @@ Outcome set(State* state, const Slot& object, const Slot& key, const Slot& value
 
 namespace {
 
-// Whether two short texts of the same size are equal, without a call.
-inline bool equal_short(const char* a, const char* b, std::size_t size) noexcept {
-  constexpr std::size_t kWord = sizeof(std::uint64_t);
-  if (size < kWord) {
-    for (std::size_t i = 0; i < size; ++i) {
-      if (a[i] != b[i]) return false;
-    }
-    return true;
-  }
-  std::uint64_t x, y;
-  for (std::size_t i = 0;; i += kWord) {
-    const std::size_t at = i + kWord > size ? size - kWord : i;  // the last words may overlap
-    std::memcpy(&x, a + at, kWord);
-    std::memcpy(&y, b + at, kWord);
-    if (x != y) return false;
-    if (at + kWord == size) return true;
-  }
-}
-
-// The string that a key stands for, if its text was a key at this address before; else null.
-inline String* kept_key(State* state, const char* name, std::size_t size) noexcept {
-  String* string = state->kept_keys.at(name).string;
-  if (BATON_UNLIKELY(state->kept_keys.at(name).address != name || string == nullptr || string->length != size)) return nullptr;
-  return BATON_LIKELY(equal_short(string->data(), name, size)) ? string : nullptr;
-}
-
 // Makes `key` the string of these bytes and keeps it if it is short.
 BATON_NOINLINE Outcome make_key(State* state, const char* name, std::size_t size, Slot* key, Failure** failure) noexcept {
   const Outcome made = make_string(state, name, size, key, failure);
-  if (made == Outcome::kOk && key->tag == kShortString) state->kept_keys.at(name) = {name, value_of(*key).string()};
+  if (made == Outcome::kOk && key->tag == kShortString) state->kept_keys.note(name, value_of(*key).string());
   return made;
 }
 
@@ -293,7 +267,7 @@ Outcome get_field(State* state, const Slot& object, const char* name, std::size_
                   Failure** failure) noexcept {
   const Outcome entered = enter_if_needed(state, taken);
   if (BATON_UNLIKELY(entered != Outcome::kOk)) return entered;
-  const String* kept = kept_key(state, name, size);
+  const String* kept = state->kept_keys.find(name, size);
   const Value& target = value_of(object);
   if (BATON_LIKELY(kept != nullptr && target.is_table() && !host::thread_of(state).interrupt.any())) {
     const Value* slot = table::get_short_string(target.table(), kept);
@@ -311,7 +285,7 @@ Outcome set_field(State* state, const Slot& object, const char* name, std::size_
                   Failure** failure) noexcept {
   const Outcome entered = enter_if_needed(state, taken);
   if (BATON_UNLIKELY(entered != Outcome::kOk)) return entered;
-  const String* kept = kept_key(state, name, size);
+  const String* kept = state->kept_keys.find(name, size);
   const Value& target = value_of(object);
   if (BATON_LIKELY(kept != nullptr && target.is_table() && !host::thread_of(state).interrupt.any())) {
     const Value* slot = table::get_short_string(target.table(), kept);

@@ -6,7 +6,7 @@
 #include <ctime>
 #include <new>
 
-#include "fiber/context_inline.h"
+#include "fiber/context.h"
 #include "sched/thread_group.h"
 #include "sync/os_thread.h"
 #include "vm/call.h"
@@ -127,39 +127,51 @@ void NativeThread::run_on_fiber(void (*body)(NativeThread& thread, void* context
   root->machine_stack_limit = native_limit;
 }
 
-// The fiber is left and entered again inside this loop, so a call from the host costs two switches and no stack.
+void NativeThread::make_kept_fiber() {
+  kept_fiber_ = group_of(state_.shared).fibers().start(*this, state_.root, enter_kept);
+  state_.root->thread = &state_;
+#if BATON_HAS_STACK_CALL
+  kept_fiber_->context.machine = nullptr;  // it is never switched to before somebody has left it
+#endif
+}
+
+void NativeThread::refresh_dispatch() noexcept { vm::update_dispatch(state_); }
+
+// Where there is no call on another stack, the fiber is left and entered again inside this loop.
 Departure NativeThread::enter_kept(FiberContext& self, Arrival first) noexcept {
   NativeThread& thread = *static_cast<NativeThread*>(first.message);
   for (;;) {
     thread.kept_body_(thread.kept_context_);
     thread.kept_body_ = nullptr;
-    (void)switch_to_balanced(self, thread.native_fiber_.context, nullptr);
+    (void)switch_to(self, thread.native_fiber_.context, nullptr);
   }
 }
 
-void NativeThread::run_on_kept_fiber(void (*body)(void* context) noexcept, void* context) {
-  Coroutine* root = state_.root;
-  char* const native_limit = root->machine_stack_limit;
-  if (BATON_UNLIKELY(kept_fiber_ == nullptr)) {
-    kept_fiber_ = group_of(state_.shared).fibers().start(*this, root, enter_kept);
-  } else {
-    root->fiber = kept_fiber_;
-    root->machine_stack_limit = reinterpret_cast<char*>(kept_fiber_->stack.low_limit);
-  }
-  root->thread = &state_;
-  const SharedState& shared = state_.shared;
-  if (BATON_UNLIKELY(state_.dispatch == nullptr || root->hook_mask != 0 || shared.is_seeded || shared.counts_instructions())) {
-    vm::update_dispatch(state_);  // else it is as the root's last switch has left it
-  }
+void NativeThread::switch_to_kept_fiber(void (*body)(void* context) noexcept, void* context) noexcept {
   kept_body_ = body;
   kept_context_ = context;
-  Arrival arrival = switch_to_balanced(native_fiber_.context, kept_fiber_->context, this);
-  while (BATON_UNLIKELY(kept_body_ != nullptr)) {
+  Arrival arrival = switch_to(native_fiber_.context, kept_fiber_->context, this);
+  while (kept_body_ != nullptr) {
     (void)scheduler_.arrive_natively(arrival);
     arrival = switch_to(native_fiber_.context, scheduler_.next_natively(state_), nullptr);
   }
-  root->fiber = &native_fiber_;
-  root->machine_stack_limit = native_limit;
+}
+
+// A body that was called on the kept fiber waits. The native stack below its caller's frames becomes a context that does what
+// the loop in run_on_fiber does. It has no end: the body returns to its caller, who drops this context, wherever it is then.
+void NativeThread::make_native_context() noexcept {
+  FiberContext fresh;
+  auto* top = static_cast<std::byte*>(stack_pointer_);
+  make_fiber(fresh, top - 1, top, serve_natively);
+  native_fiber_.context = fresh;
+}
+
+Departure NativeThread::serve_natively(FiberContext& self, Arrival first) noexcept {
+  NativeThread& thread = *reinterpret_cast<Fiber&>(self).owner;
+  for (;;) {
+    (void)thread.scheduler_.arrive_natively(first);
+    first = switch_to(self, thread.scheduler_.next_natively(thread.state_), nullptr);
+  }
 }
 
 void NativeThread::drop_kept_fiber() noexcept {

@@ -15,6 +15,7 @@
 #include <string_view>
 #include <utility>
 
+#include "fiber/stack_call.h"
 #include "sched/fibers.h"
 #include "sched/scheduler.h"
 #include "sched/wait.h"
@@ -43,8 +44,11 @@ class NativeThread {
     events_ = std::move(events);
     scheduler_.set_events(events_.get());
   }
-  // The context of the stack that the operating system gave it.
-  FiberContext& native_context() noexcept { return native_fiber_.context; }
+  // The context of the stack that the operating system gave it, for the running fiber to switch to. Raises: nothing.
+  FiberContext& native_context() noexcept {
+    if (BATON_UNLIKELY(native_fiber_.context.machine == nullptr)) make_native_context();
+    return native_fiber_.context;
+  }
   bool is_daemon() const noexcept { return is_daemon_; }
   bool is_main() const noexcept { return state_.shared.main_thread == &state_; }
   bool has_ended() noexcept { return root_task().has_ended(); }
@@ -73,7 +77,7 @@ class NativeThread {
 
   // Runs `body(context)`, which lets no exception out, on a fiber of the root that is kept for the next time. Called on the
   // stack that the operating system gave, holding the GIL. Raises: kMemory, if there is no stack for it.
-  void run_on_kept_fiber(void (*body)(void* context) noexcept, void* context);
+  BATON_ALWAYS_INLINE void run_on_kept_fiber(void (*body)(void* context) noexcept, void* context);
   // Gives that fiber back. Called outside `run_on_kept_fiber`, holding the GIL. Raises: nothing.
   void drop_kept_fiber() noexcept;
   // Makes the calling native thread's stack the one on which the thread's loop runs. Its own thread only, or, when that one is
@@ -102,6 +106,12 @@ class NativeThread {
   void run_on_fiber(void (*body)(NativeThread& thread, void* context) noexcept, void* context);
   static Departure enter_root(FiberContext& self, Arrival first) noexcept;
   static Departure enter_kept(FiberContext& self, Arrival first) noexcept;
+  void make_kept_fiber();  // Raises: kMemory
+  // While a body on the kept fiber is called: makes the context of the stack that it was called from.
+  void make_native_context() noexcept;
+  static Departure serve_natively(FiberContext& self, Arrival first) noexcept;
+  void switch_to_kept_fiber(void (*body)(void* context) noexcept, void* context) noexcept;
+  void refresh_dispatch() noexcept;
   // The body of a spawned thread: calls the function on the root's stack.
   void call_function() noexcept;
   // The outcome of the body, kept on the root; its tasks are not waited for.
@@ -114,6 +124,7 @@ class NativeThread {
   Parker parker_;
   Fiber native_fiber_;
   Fiber* kept_fiber_ = nullptr;
+  void* stack_pointer_ = nullptr;  // of the stack from which the kept fiber's body was called
   void (*kept_body_)(void* context) noexcept = nullptr;  // null: done
   void* kept_context_ = nullptr;
   Scheduler scheduler_;
@@ -127,6 +138,26 @@ class NativeThread {
   std::atomic<int> wake_descriptor_{-1};
   std::atomic<int> references_{1};
 };
+
+inline void NativeThread::run_on_kept_fiber(void (*body)(void* context) noexcept, void* context) {
+  if (BATON_UNLIKELY(kept_fiber_ == nullptr)) make_kept_fiber();
+  Coroutine* root = state_.root;
+  char* const native_limit = root->machine_stack_limit;
+  root->fiber = kept_fiber_;
+  root->machine_stack_limit = reinterpret_cast<char*>(kept_fiber_->stack.low_limit);
+  const SharedState& shared = state_.shared;
+  if (BATON_UNLIKELY(state_.dispatch == nullptr || root->hook_mask != 0 || shared.is_seeded || shared.counts_instructions())) {
+    refresh_dispatch();  // else it is as the root's last switch has left it
+  }
+#if BATON_HAS_STACK_CALL
+  baton_call_on_stack(context, body, kept_fiber_, &stack_pointer_);
+  if (BATON_UNLIKELY(native_fiber_.context.machine != nullptr)) native_fiber_.context = FiberContext{};  // it has served
+#else
+  switch_to_kept_fiber(body, context);
+#endif
+  root->fiber = &native_fiber_;
+  root->machine_stack_limit = native_limit;
+}
 
 inline NativeThread& native_thread_of(ThreadState& thread) noexcept { return *static_cast<NativeThread*>(thread.sched); }
 

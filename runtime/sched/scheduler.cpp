@@ -476,11 +476,10 @@ FiberContext& Scheduler::next_natively(ThreadState& thread) noexcept {
 }
 
 void Scheduler::call_natively(ThreadState& thread, void (*function)(void* context) noexcept, void* context) noexcept {
-  FiberContext& own = static_cast<Fiber*>(thread.current->fiber)->context;
-  FiberContext& native = owner_.native_context();
-  if (&own == &native) return function(context);
+  auto* own = static_cast<Fiber*>(thread.current->fiber);
+  if (!own->stack) return function(context);
   native_request_ = {function, context};
-  (void)switch_to(own, native, nullptr);  // the native stack frees what it finds; it sends nothing
+  (void)switch_to(own->context, owner_.native_context(), nullptr);  // the native stack frees what it finds; it sends nothing
 }
 
 void Scheduler::park(ThreadState& thread, std::int64_t deadline_ns, const char* what, bool shielded) {

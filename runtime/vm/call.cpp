@@ -19,21 +19,17 @@
 #include "vm/call.h"
 
 #include <new>
-#include <optional>
 
 #include "value/closure.h"
 #include "vm/close.h"
 #include "vm/debug_hooks.h"
-#include "vm/interpreter.h"
+#include "vm/host_call.h"
 #include "vm/native.h"
 #include "vm/operations.h"
 #include "vm/run.h"
 
 namespace baton::vm {
 namespace {
-
-// What was thrown, copied out of the catch.
-using Thrown = std::optional<ScriptError>;
 
 // What was repeated last after an emergency collection, so that it is not repeated for ever.
 struct Retry {
@@ -100,32 +96,6 @@ bool retry_after_collection(ThreadState& thread, Retry* last) {
   return true;
 }
 
-// One stretch of running: from where the frames say, to a Next or an exception.
-Next run_frames(ThreadState& thread, Thrown* thrown) {
-  try {
-    return execute(thread);
-  } catch (const ScriptError& error) {
-    thrown->emplace(error);
-  } catch (const std::bad_alloc&) {
-    thrown->emplace(ErrorId::kMemory);
-  }
-  return Next::kError;
-}
-
-// The same from the call of what is no script function, or needs a larger stack.
-BATON_NOINLINE Next run_call(ThreadState& thread, Value* function, int arguments, int wanted, Thrown* thrown) {
-  if (BATON_UNLIKELY(thread.dispatch == nullptr)) update_dispatch(thread);  // a thread's first call
-  try {
-    const Next next = begin_call(thread, function, arguments, wanted, kFrameEntry);
-    return next == Next::kContinue ? execute(thread) : next;
-  } catch (const ScriptError& error) {
-    thrown->emplace(error);
-  } catch (const std::bad_alloc&) {
-    thrown->emplace(ErrorId::kMemory);
-  }
-  return Next::kError;
-}
-
 // The same from the return of the running native with `count` results from `first` on.
 BATON_NOINLINE Next run_return(ThreadState& thread, Value* first, int count, Thrown* thrown) {
   try {
@@ -139,8 +109,22 @@ BATON_NOINLINE Next run_return(ThreadState& thread, Value* first, int count, Thr
   return Next::kError;
 }
 
-// Behind a stretch that failed: unwinds to a pcall of this activation and goes on there.
-BATON_NOINLINE Next run_on(ThreadState& thread, std::ptrdiff_t entry, std::int32_t nesting, Thrown& thrown) {
+}  // namespace
+
+Next run_call(ThreadState& thread, Value* function, int arguments, int wanted, Thrown* thrown) {
+  if (BATON_UNLIKELY(thread.dispatch == nullptr)) update_dispatch(thread);  // a thread's first call
+  try {
+    const Next next = begin_call(thread, function, arguments, wanted, kFrameEntry);
+    return next == Next::kContinue ? execute(thread) : next;
+  } catch (const ScriptError& error) {
+    thrown->emplace(error);
+  } catch (const std::bad_alloc&) {
+    thrown->emplace(ErrorId::kMemory);
+  }
+  return Next::kError;
+}
+
+Next run_on(ThreadState& thread, std::ptrdiff_t entry, std::int32_t nesting, Thrown& thrown) {
   Coroutine* co = thread.current;
   Retry retry;
   for (;;) {
@@ -160,13 +144,7 @@ BATON_NOINLINE Next run_on(ThreadState& thread, std::ptrdiff_t entry, std::int32
   }
 }
 
-// Whether a script function can be entered at once, its frame filled here. Takes: a value with its arguments behind it.
-BATON_ALWAYS_INLINE bool enter_script(ThreadState& thread, Coroutine* co, Value* function, int arguments, int wanted) noexcept {
-  if (BATON_UNLIKELY(BATON_STRESS || !function->is_closure() || thread.dispatch == nullptr || co->frame + 1 >= co->frames_limit)) return false;
-  if (BATON_UNLIKELY(co->stack_limit - function <= static_cast<std::ptrdiff_t>(function->closure()->prototype->max_stack) + 1)) return false;
-  fill_script_frame(co, function, arguments, wanted, kFrameEntry);
-  return true;
-}
+namespace {
 
 // The heart of `run`, expanded into each kind of call: that of a script function which succeeds passes through nothing else.
 BATON_ALWAYS_INLINE Next run_inline(ThreadState& thread, Value* function, int arguments, int wanted) {
@@ -202,14 +180,15 @@ int call(ThreadState& thread, int arguments, int wanted) {
 namespace {
 
 // Restores the running coroutine to what it was before a protected call that failed.
-void unwind_to(ThreadState& thread, std::ptrdiff_t frame, std::ptrdiff_t slot, std::int32_t nesting) {
+void unwind_to(ThreadState& thread, const CallPlace& place) {
   Coroutine* co = thread.current;
+  const auto frame = place.frame_bytes / static_cast<std::ptrdiff_t>(sizeof(CallFrame));
   co->frame = co->frames + frame;
   if (BATON_UNLIKELY(!co->hooks_allowed)) restore_hooks(co);
-  set_own_nesting(co, nesting);
-  close_variables_failing(thread, co->stack + slot);
+  set_own_nesting(co, place.nesting);
+  close_variables_failing(thread, slot_at(co, place));
   co->frame = co->frames + frame;
-  co->top = co->stack + slot;
+  co->top = slot_at(co, place);
 }
 
 }  // namespace
@@ -227,39 +206,39 @@ void abandon_to(ThreadState& thread, const CallMark& mark) noexcept {
   thread.pending.set_nil();
 }
 
+Status end_protected_call(ThreadState& thread, const CallPlace& place, Next next, Thrown& thrown, const Value& handler) {
+  const auto frame = place.frame_bytes / static_cast<std::ptrdiff_t>(sizeof(CallFrame));
+  if (next != Next::kExit) next = run_on(thread, frame + 1, place.nesting + 1, thrown);
+  if (next == Next::kExit) {
+    set_own_nesting(thread.current, place.nesting);
+    return Status::kOk;
+  }
+  if (!handler.is_nil()) call_handler(thread, handler);
+  unwind_to(thread, place);
+  return Status::kError;
+}
+
+Status refuse_protected_call(ThreadState& thread, const CallPlace& place, const Value& handler) {
+  thread.pending = error_value(thread, ScriptError(ErrorId::kMachineStackOverflow));
+  if (!handler.is_nil()) call_handler(thread, handler);
+  unwind_to(thread, place);
+  return Status::kError;
+}
+
 Status protected_call(ThreadState& thread, int arguments, int wanted, const Value& handler, int* result_count) {
   // Only natives pass a handler: their machine frames are unwound, so the root is always taken back.
   std::optional<RootBase> rooted_handler;
   if (!handler.is_nil()) rooted_handler.emplace(thread.heap(), handler);
-  return protected_call_rooted(thread, arguments, wanted, rooted_handler ? rooted_handler->value() : handler, result_count);
-}
-
-Status protected_call_rooted(ThreadState& thread, int arguments, int wanted, const Value& handler, int* result_count) {
   Coroutine* co = thread.current;
-  const std::ptrdiff_t frame = co->frame - co->frames;
-  const std::ptrdiff_t slot = co->top - arguments - 1 - co->stack;
-  const std::int32_t nesting = own_nesting(co);
-  if (BATON_LIKELY(co->nesting < kMaxNesting && !machine_stack_low(co))) {
-    ++co->nesting;
-    if (BATON_LIKELY(run_inline(thread, co->stack + slot, arguments, wanted) == Next::kExit)) {
-      set_own_nesting(co, nesting);
-      if (result_count != nullptr) *result_count = static_cast<int>(co->top - (co->stack + slot));
-      return Status::kOk;
-    }
-  } else {
-    thread.pending = error_value(thread, ScriptError(ErrorId::kMachineStackOverflow));
-  }
-  if (!handler.is_nil()) call_handler(thread, handler);
-  unwind_to(thread, frame, slot, nesting);
-  if (result_count != nullptr) *result_count = 0;
-  return Status::kError;
+  const CallPlace place = call_place(co, co->top - arguments - 1);
+  const Status status = protected_call_at(thread, co, place, arguments, wanted, rooted_handler ? rooted_handler->value() : handler);
+  if (result_count != nullptr) *result_count = static_cast<int>(co->top - slot_at(co, place));
+  return status;
 }
 
 Status protected_run(ThreadState& thread, void (*body)(ThreadState&, void*), void* context) {
   Coroutine* co = thread.current;
-  const std::ptrdiff_t frame = co->frame - co->frames;
-  const std::ptrdiff_t slot = co->top - co->stack;
-  const std::int32_t nesting = own_nesting(co);
+  const CallPlace place = call_place(co, co->top);
   Thrown thrown;
   try {
     body(thread, context);
@@ -270,7 +249,7 @@ Status protected_run(ThreadState& thread, void (*body)(ThreadState&, void*), voi
   }
   if (BATON_LIKELY(!thrown)) return Status::kOk;
   thread.pending = error_value(thread, *thrown);
-  unwind_to(thread, frame, slot, nesting);
+  unwind_to(thread, place);
   return Status::kError;
 }
 

@@ -19,9 +19,6 @@ int call(ThreadState& thread, int arguments, int wanted);
 // Must not be called inside a catch. ForcedUnwind passes through.
 Status protected_call(ThreadState& thread, int arguments, int wanted, const Value& handler, int* result_count);
 
-// As protected_call, with a handler (or nil) that a root of the caller holds at one place during the call.
-Status protected_call_rooted(ThreadState& thread, int arguments, int wanted, const Value& handler, int* result_count);
-
 // Where a call from C++ begins: what `abandon_to` restores.
 struct CallMark {
   std::ptrdiff_t frame;

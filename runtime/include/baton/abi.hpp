@@ -36,6 +36,13 @@ enum SlotTag : std::uint8_t {
   kHostFunction = 0x14,
   kObject = 0x15,
   kCoroutine = 0x16,
+  kLentText = 0x7F,  // no value: `pointer` is a LentText; for arguments of `call_with_texts` alone
+};
+
+// Bytes of the host that live during a call.
+struct LentText {
+  const char* bytes;
+  std::size_t size;
 };
 
 struct __attribute__((may_alias)) Slot {
@@ -204,10 +211,27 @@ struct SlotList {
   int count = 0;
 };
 BATON_API void free_slots(SlotList* list) noexcept;
-// Calls `function`: exactly `wanted` results to `results`, or, if wanted < 0, all of them to `all`. Takes the lock as `enter`
-// does, if the thread does not hold it: outcomes also kClosed.
-BATON_API Outcome call(State* state, const Slot& function, const Slot* arguments, int count, Slot* results, int wanted,
-                       SlotList* all, bool* taken, Failure** failure) noexcept;
+// A call of a script's function, filled by the caller up to `all`; the rest is the library's while it lasts.
+struct Call {
+  State* state;
+  Failure** failure;
+  const Slot* function;
+  const Slot* arguments;
+  Slot* results;     // exactly `wanted` results
+  int count;         // of arguments
+  int wanted;
+  SlotList* all;     // wanted < 0: receives all results
+  void* thread;
+  Outcome outcome;
+  bool is_outermost;
+};
+// Performs it. Takes the lock as `enter` does, if the thread does not hold it: outcomes also kClosed.
+BATON_API Outcome call(Call& call, bool* taken) noexcept;
+// The same for arguments of which some are lent texts: the strings are made on the way. Outcomes: also kError ("not enough memory").
+BATON_API Outcome call_with_texts(Call& call, bool* taken) noexcept;
+// The same for the function in the global variable `name`; lent texts may be among the arguments. Outcomes: also kMisuse, without a
+// failure: the variable holds no function.
+BATON_API Outcome call_global(Call& call, const char* name, std::size_t size, bool* taken) noexcept;
 // A failure as if a script had raised `value`.
 BATON_API Failure* make_failure(State* state, const Slot& value) noexcept;
 

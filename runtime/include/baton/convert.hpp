@@ -465,34 +465,88 @@ decltype(auto) pull(Context& context, const abi::Slot& slot) {
 template <class T>
 inline constexpr bool is_plain_argument = std::is_arithmetic_v<Plain<T>> || std::is_same_v<Plain<T>, std::nullptr_t>;
 
-template <class R, class... Arguments>
-R call(abi::State* state, const abi::Slot& function, Arguments&&... arguments) {
+// Texts, which the function of the border takes as they are.
+template <class T>
+inline constexpr bool is_lent_argument = Text<Plain<T>> || std::is_same_v<std::decay_t<T>, const char*> || std::is_same_v<std::decay_t<T>, char*>;
+
+// The slot of an argument; a text is noted in `text` and lent.
+template <class T>
+abi::Slot push_argument(Context& context, T&& argument, [[maybe_unused]] abi::LentText& text) {
+  if constexpr (is_lent_argument<T>) {
+    if constexpr (std::is_pointer_v<std::remove_reference_t<T>>) {
+      if (argument == nullptr) return {};
+    }
+    const std::string_view view(argument);
+    text = {view.data(), view.size()};
+    abi::Slot slot;
+    slot.pointer = &text;
+    slot.tag = abi::kLentText;
+    return slot;
+  } else {
+    return detail::push(context, std::forward<T>(argument));
+  }
+}
+
+// What calls have in common: converts the arguments, crosses with `cross(call, taken)`, converts the results to R.
+template <class R, class Cross, class... Arguments>
+R call_with(abi::State* state, const abi::Slot* function, const Cross& cross, Arguments&&... arguments) {
   Crossing crossing(state);
-  if constexpr (!(is_plain_argument<Arguments> && ...)) crossing.enter();
+  if constexpr (!((is_plain_argument<Arguments> || is_lent_argument<Arguments>) && ...)) crossing.enter();
   [[maybe_unused]] Context context{state};
   constexpr int kCount = sizeof...(Arguments);
-  abi::Slot slots[kCount + 1] = {detail::push(context, std::forward<Arguments>(arguments))...};
+  [[maybe_unused]] abi::LentText texts[kCount + 1];
+  [[maybe_unused]] int next = 0;  // initialisers in braces are evaluated in their order
+  abi::Slot slots[kCount + 1] = {detail::push_argument(context, std::forward<Arguments>(arguments), texts[next++])...};
   abi::Failure* failure = nullptr;
+  abi::Call call;
+  call.state = state;
+  call.failure = &failure;
+  call.function = function;
+  call.arguments = slots;
+  call.count = kCount;
   if constexpr (std::is_void_v<R>) {
-    check(abi::call(state, function, slots, kCount, nullptr, 0, nullptr, crossing.taken(), &failure), failure);
+    call.wanted = 0;
+    check(cross(call, crossing.taken()), failure);
   } else if constexpr (is_tuple<R>) {
     constexpr int kResults = std::tuple_size_v<R>;
     abi::Slot results[kResults + 1];
-    check(abi::call(state, function, slots, kCount, results, kResults, nullptr, crossing.taken(), &failure), failure);
+    call.results = results;
+    call.wanted = kResults;
+    check(cross(call, crossing.taken()), failure);
     return [&]<std::size_t... I>(std::index_sequence<I...>) {
       return R(detail::pull<std::tuple_element_t<I, R>>(context, results[I])...);
     }(std::make_index_sequence<kResults>());
   } else if constexpr (std::is_same_v<R, std::vector<Value>>) {
     Results results;
-    check(abi::call(state, function, slots, kCount, nullptr, -1, &results.list, crossing.taken(), &failure), failure);
+    call.wanted = -1;
+    call.all = &results.list;
+    check(cross(call, crossing.taken()), failure);
     R list;
     for (int i = 0; i < results.list.count; ++i) list.emplace_back(state, results.list.items[i]);
     return list;
   } else {
     abi::Slot result;
-    check(abi::call(state, function, slots, kCount, &result, 1, nullptr, crossing.taken(), &failure), failure);
+    call.results = &result;
+    call.wanted = 1;
+    check(cross(call, crossing.taken()), failure);
     return detail::pull<R>(context, result);
   }
+}
+
+template <class R, class... Arguments>
+R call(abi::State* state, const abi::Slot& function, Arguments&&... arguments) {
+  constexpr auto cross = (is_lent_argument<Arguments> || ...) ? abi::call_with_texts : abi::call;
+  return call_with<R>(state, &function, cross, std::forward<Arguments>(arguments)...);
+}
+
+// The global variable `name` is to be called and holds no function.
+[[noreturn]] inline void refuse_global(abi::State* state, std::string_view name) {
+  Context context{state};
+  abi::Slot value;
+  abi::Failure* failure = nullptr;
+  bool taken = false;  // the caller has the lock
+  check(abi::get_field(state, abi::globals(state), name.data(), name.size(), false, &value, &taken, &failure), failure);
+  throw TypeError(mismatch(context, "function", value));
 }
 
 // std::function: a Function that is called with the lock.

@@ -211,8 +211,12 @@ class VM {
   // Calls the global function `name`.
   template <class R = Value, class... Arguments>
   R call(std::string_view name, Arguments&&... arguments) {
-    const Lock lock(state_);
-    return get<Function>(name).template call<R>(std::forward<Arguments>(arguments)...);
+    const auto cross = [this, name](abi::Call& call, bool* taken) {
+      const abi::Outcome outcome = abi::call_global(call, name.data(), name.size(), taken);
+      if (__builtin_expect(outcome == abi::Outcome::kMisuse, 0)) detail::refuse_global(state_, name);
+      return outcome;
+    };
+    return detail::call_with<R>(state_, nullptr, cross, std::forward<Arguments>(arguments)...);
   }
   template <class R = Value, class... Arguments>
   Result<R> try_call(std::string_view name, Arguments&&... arguments) {
