@@ -6,17 +6,25 @@
 // with two searchers: modules that the host put into package.preload, and ours. Nothing that was taken away is reachable:
 // the removed functions have no other name.
 //
-// A granted module of ours may need others inside (async uses the family of thread); those stand in the registry's table of
-// waiting modules under names that only scripts of ours ask for, so they count as granted with it.
+// A granted module of ours may need others inside: async is made of time and the family of thread, and the parts that are
+// written in script take functions of `debug` and other libraries. Those they find in an environment of their own (script_part.h),
+// which holds what was not granted and a `require` that knows the modules that were not; nothing else refers to it. Without
+// `io` its place is taken by an `open` that refuses. The string metatable comes with any library that is made of such parts.
 #include "host/libraries.h"
 
+#include <cerrno>
 #include <initializer_list>
 
 #include "all_modules.h"
+#include "process_library.h"
 #include "process_worker.h"
+#include "script_part.h"
+#include "value/closure.h"
+#include "value/string.h"
 #include "value/table.h"
 #include "vm/call.h"
 #include "vm/native.h"
+#include "vm/operations.h"
 
 namespace baton::stdlib {
 namespace {
@@ -58,8 +66,7 @@ std::uint64_t grant_of(std::string_view module) {
       {"string", kString},        {"math", kMath},               {"utf8", kUtf8},
       {"debug", kDebug},          {"baton", kEverything},        {"baton.async", kAsync},
       {"baton.fs", kFs},          {"baton.gil", kGil},           {"baton.net", kNet},
-      {"baton.process", kProcess}, {"baton.thread", kThread | kAsync},     {"baton.time", kTime | kAsync | kThread},
-      {"baton.json", kString},
+      {"baton.process", kProcess}, {"baton.thread", kThread},    {"baton.time", kTime},
   };
   for (const Entry& entry : kEntries) {
     if (entry.name == module) return entry.grants;
@@ -138,22 +145,75 @@ void take_away(ThreadState& thread, std::uint64_t granted) {
   }
 }
 
-// Parts of our modules are written in script and take functions of `debug` and other libraries when they are loaded. Where
-// those are not granted, such modules are loaded now, while they are there.
-void load_waiting_modules(ThreadState& thread, std::uint64_t granted) {
+// ---- what parts of our own find ----
+
+int refuse_open(NativeCall& call) {
+  call.push(Value());
+  call.push_string(std::string(call.check_text(1)) + ": files are not granted");
+  call.push(Value::from(std::int64_t{EACCES}));
+  return 3;
+}
+
+// Upvalue 1: modules that were not granted. The others are found as by everybody.
+int require_for_part(NativeCall& call) {
+  const Value hidden = native::get_field(call.thread(), call.upvalue(1).table(), call.check_text(1));
+  if (!hidden.is_nil()) return call.result(hidden);
+  call.push(native::get_field(call.thread(), call.shared().registry, "_REQUIRE"));
+  call.push(call.arg(1));
+  vm::call(call.thread(), 1, 1);
+  return 1;
+}
+
+constexpr NativeInfo kRefuseOpen[] = {{"open", "open(path)", "Refuses.", refuse_open}, {nullptr, nullptr, nullptr, nullptr}};
+constexpr NativeInfo kCountProcessors[] = {{"cpu_count", "cpu_count()", "The number of processors.", process_cpu_count},
+                                           {nullptr, nullptr, nullptr, nullptr}};
+constexpr NativeInfo kRequireForPart = {"require", "require(name)", "As require, for our own parts.", require_for_part};
+
+// Each table is referred to by the one before it, and the first by the registry.
+Table* new_field(ThreadState& thread, Table* owner, std::string_view name) {
+  Table* made = table::make(thread.heap());
+  native::set_field(thread, owner, name, Value::of(made));
+  return made;
+}
+
+// The environment of parts. Returns: the table of hidden modules.
+Table* make_part_environment(ThreadState& thread, std::uint64_t granted) {
+  Table* environment = new_field(thread, thread.shared.registry, kPartEnvironment);
+  Table* hidden = new_field(thread, environment, "hidden");
+  vm::set_metatable(thread, Value::of(environment), new_field(thread, environment, "metatable"));
+  native::set_field(thread, environment->metatable, "__index", Value::of(thread.shared.globals));
+  const Value require = native::make(thread, &kRequireForPart, 1);
+  require.native()->upvalues()[0] = Value::of(hidden);
+  native::set_field(thread, environment, "require", require);
   for (const Module& module : modules()) {
-    if (!is_granted(granted, module.name)) open_module(thread, module);
+    if (is_granted(granted, module.name) || std::string_view(module.name) == "os") continue;
+    if (std::string_view(module.name) == "io") native::add_functions(thread, new_field(thread, environment, "io"), kRefuseOpen);
+    else native::set_field(thread, environment, module.name, Value::of(module.open(thread)));
   }
-  for (const char* name : {"baton.time", "baton.thread", "baton.async", "baton.net"}) {
-    if (!is_granted(granted, name)) continue;
-    vm::push(thread, native::get_field(thread, thread.shared.globals, "require"));
-    vm::push(thread, Value::of(string::make(thread.heap(), name)));
-    vm::call(thread, 1, 0);
-  }
-  for (const Module& module : modules()) {
-    if (is_granted(granted, module.name)) continue;
-    native::set_field(thread, thread.shared.loaded, module.name, Value());
-    native::set_field(thread, thread.shared.globals, module.name, Value());
+  if (!is_granted(granted, "baton.process")) native::add_functions(thread, new_field(thread, hidden, "baton.process"), kCountProcessors);
+  return hidden;
+}
+
+void require_now(ThreadState& thread, std::string_view name) {
+  vm::push(thread, native::get_field(thread, thread.shared.registry, "_REQUIRE"));
+  vm::push(thread, Value::of(string::make(thread.heap(), name)));
+  vm::call(thread, 1, 1);
+  --thread.current->top;
+}
+
+// Loads what was granted and what that is made of, and hides the latter. Takes: all loaders waiting in `preload`.
+void load_waiting_modules(ThreadState& thread, Table* preload, std::uint64_t granted) {
+  Table* hidden = make_part_environment(thread, granted);
+  for (const char* name : {"baton.time", "baton.thread", "baton.async"}) require_now(thread, name);
+  for (const NativeInfo* info = preloaded_modules(); info->name != nullptr; ++info) {
+    if (is_granted(granted, info->name)) {
+      require_now(thread, info->name);
+    } else {
+      const Value loaded = native::get_field(thread, thread.shared.loaded, info->name);
+      if (!loaded.is_nil()) native::set_field(thread, hidden, info->name, loaded);
+      native::set_field(thread, thread.shared.loaded, info->name, Value());
+      native::set_field(thread, preload, info->name, Value());
+    }
   }
 }
 
@@ -163,12 +223,18 @@ void open_granted(ThreadState& thread, std::uint64_t granted) {
     if (is_granted(granted, module.name)) open_module(thread, module);
   }
   Table* preload = native::get_field(thread, shared.registry, "_PRELOAD").table();
-  native::add_functions(thread, preload, preloaded_modules());
-  for (const NativeInfo* info = preloaded_modules(); info->name != nullptr; ++info) {
-    if (!is_granted(granted, info->name)) native::set_field(thread, preload, info->name, Value());
+  if (granted == kEverything) {
+    native::add_functions(thread, preload, preloaded_modules());
+    return;
   }
-  if (granted == kEverything) return;
-  if ((granted & (kAsync | kThread | kNet)) != 0) load_waiting_modules(thread, granted);
+  if ((granted & (kAsync | kThread | kNet | kProcess | kGil)) != 0) {
+    native::add_functions(thread, preload, preloaded_modules());
+    load_waiting_modules(thread, preload, granted);
+  } else {
+    for (const NativeInfo* info = preloaded_modules(); info->name != nullptr; ++info) {
+      if (is_granted(granted, info->name)) native::set_field(thread, preload, info->name, native::make(thread, info));
+    }
+  }
   take_away(thread, granted);
 }
 

@@ -183,6 +183,8 @@ int process_executable(NativeCall& call) {
   return call.result_string({path, static_cast<std::size_t>(length)});
 }
 
+}  // namespace
+
 int process_cpu_count(NativeCall& call) {
   cpu_set_t set;
   std::int64_t count = 0;
@@ -190,6 +192,8 @@ int process_cpu_count(NativeCall& call) {
   if (count < 1) count = sysconf(_SC_NPROCESSORS_ONLN);
   return call.result(Value::from(count < 1 ? std::int64_t{1} : count));
 }
+
+namespace {
 
 int process_pid(NativeCall& call) { return call.result(Value::from(std::int64_t{getpid()})); }
 

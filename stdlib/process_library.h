@@ -14,6 +14,8 @@ namespace baton::stdlib {
 int process_stdin(NativeCall& call);
 int process_stdout(NativeCall& call);
 int process_stderr(NativeCall& call);
+// process.cpu_count().
+int process_cpu_count(NativeCall& call);
 // process.on("SIGTERM", f).
 int process_on(NativeCall& call);
 // process.spawn{...}.

@@ -1,6 +1,7 @@
 #include "script_part.h"
 
 #include "host/load.h"
+#include "value/closure.h"
 #include "vm/call.h"
 #include "vm/operations.h"
 
@@ -11,6 +12,12 @@ void run_script_part(ThreadState& thread, Table* library, const Value& internals
   vm::push(thread, Value::of(library));
   vm::push(thread, internals);
   if (host::load(thread, source, chunk_name, "t") != Status::kOk) throw ScriptError(thread.pending);
+  const Value environment = native::get_field(thread, thread.shared.registry, kPartEnvironment);
+  if (environment.is_table()) {
+    Upvalue* globals = thread.current->top[-1].closure()->upvalues()[0];
+    *globals->location = environment;
+    thread.heap().barrier(globals, environment.table());
+  }
   vm::push(thread, Value::of(library));
   vm::push(thread, internals);
   vm::call(thread, 2, 0);

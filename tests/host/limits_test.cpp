@@ -154,6 +154,45 @@ TEST_CASE("what is not granted is nowhere") {
   CHECK(bare.eval<bool>("print == nil and string == nil and require == nil"));
 }
 
+TEST_CASE("each library grants what it names and works without the others") {
+  struct Granted {
+    baton::libs libs;
+    const char* module;
+    const char* use;  // answers true
+  };
+  using baton::libs;
+  const Granted kGranted[] = {
+      {libs::async, "async", "local a = require 'async' local l = a.lock() local t = a.spawn(function() a.sleep(0) return 2 end) "
+                             "return t:await() == 2 and a.to_thread(function() return 3 end) == 3 and a.timeout(5, function() return 4 end) == 4 "
+                             "and a.scope(function(s) s:spawn(function() end) return true end) and l:acquire() ~= nil"},
+      {libs::thread, "thread", "local t = require 'thread' local p = t.pool() local n = p:submit(function() return 2 end):await() p:close() "
+                               "return n == 2 and t.spawn(function() return 3 end):join() == 3 and t.queue(1):put(1) ~= nil "
+                               "and t.scope(function(s) s:spawn(function() end) return true end)"},
+      {libs::process, "process", "local p = require 'process' return p.cpu_count() >= 1 and p.run{'true'}.ok"},
+      {libs::fs, "fs", "return require 'fs'.exists('/')"},
+      {libs::net, "net", "local n = require 'net' local l = n.listen('127.0.0.1', 0) local port = l.port l:close() return port > 0"},
+      {libs::gil, "gil", "local g = require 'gil' local t, message = g.trace('/tmp/never-written.json') "
+                         "return g.switch_interval() > 0 and t == nil and message:find('not granted') ~= nil"},
+      {libs::time, "time", "return require 'time'.monotonic() > 0"},
+  };
+  for (const Granted& granted : kGranted) {
+    baton::Config config;
+    config.libs = libs::safe | granted.libs;
+    baton::VM vm{config};
+    INFO(granted.module);
+    CHECK(vm.run<bool>(granted.use));
+    for (const Granted& other : kGranted) {
+      INFO(other.module);
+      const bool is_own = other.module == granted.module;
+      CHECK(vm.try_run(std::string("return require '") + other.module + "'").ok() == is_own);
+      CHECK(vm.try_run(std::string("return require 'baton.") + other.module + "'").ok() == is_own);
+      CHECK(vm.eval<bool>(std::string("package.loaded['baton.") + other.module + "'] ~= nil") == is_own);
+    }
+    CHECK(vm.eval<bool>("debug == nil and io == nil and os.execute == nil and package.preload['baton.profile'] == nil"));
+    CHECK_FALSE(vm.try_run("return require 'profile'").ok());
+  }
+}
+
 // Everything that a script can reach from its environment is a table it may write to, a function that was granted, or plain data.
 TEST_CASE("no writable table is shared once the host has frozen its own") {
   baton::Config config;

@@ -18,7 +18,8 @@ struct uv_loop_s;
 namespace baton {
 inline namespace v0 {
 
-// Which script libraries a VM has; combined with |. What is not granted is reachable from nowhere.
+// Which script libraries a VM has; combined with |. What is not granted is reachable from nowhere: `async` without `thread`, say,
+// has no require "thread", though async is made of it. Strings have their methods with each of async, thread, process, net, gil.
 enum class libs : std::uint64_t {
   none = 0,
   base = 1u << 0,        // print, pcall, pairs, setmetatable, load (text) ...; dofile and loadfile come with io
@@ -33,7 +34,7 @@ enum class libs : std::uint64_t {
   package = 1u << 9,     // modules from files, shared objects; without it `require` finds preloaded and granted modules
   debug = 1u << 10,
   bytecode = 1u << 11,   // load of binary chunks, string.dump
-  async = 1u << 12,      // require "async", with the synchronisation family, time and native threads for to_thread
+  async = 1u << 12,      // require "async": tasks, the synchronisation family; to_thread runs functions on native threads of its own
   thread = 1u << 13,     // require "thread"
   process = 1u << 14,    // require "process"
   fs = 1u << 15,         // require "fs"
