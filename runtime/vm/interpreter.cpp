@@ -83,6 +83,14 @@ BATON_ALWAYS_INLINE Value* find_field_place(Table* t, const String* key, const I
   return &node->value();
 }
 
+// The place of `key` where the hint leads, or null: it may be elsewhere. Handlers look no further; what does, stands in a
+// handler of its own, for the loop there needs more registers than the calling convention leaves.
+BATON_ALWAYS_INLINE Value* hinted_field(Table* t, const String* key, unsigned hint) noexcept {
+  Node* node = &t->nodes[hint & t->node_mask()];
+  const bool found = node->key_bits == reinterpret_cast<std::uint64_t>(key) && node->key_tag == Tag::kShortString;
+  return BATON_LIKELY(found) ? &node->value() : nullptr;
+}
+
 BATON_ALWAYS_INLINE Value* find_field(Table* t, const String* key, const Instruction* pc, unsigned hint) noexcept {
   Value* place = find_field_place(t, key, pc, hint);
   return BATON_LIKELY(place != nullptr && !place->is_nil()) ? place : nullptr;
@@ -110,6 +118,24 @@ BATON_ALWAYS_INLINE const Value* find_inherited(const SharedState& shared, const
     if (const Value* slot = find_string(next->table(), key)) return slot;
     metatable = next->table()->metatable;
   }
+  return nullptr;
+}
+
+// `key` in `t` itself or in one of the next two tables that __index leads to, or null: it may be further up.
+BATON_ALWAYS_INLINE const Value* find_near(const SharedState& shared, const Table* t, const String* key) noexcept {
+  const String* name = shared.metamethod_names[static_cast<int>(Metamethod::kIndex)];
+  if (const Value* slot = find_string(t, key)) return slot;
+#define BATON_UP()                                                    \
+  do {                                                                \
+    if (BATON_UNLIKELY(t->metatable == nullptr)) return nullptr;      \
+    const Value* next = find_string(t->metatable, name);              \
+    if (BATON_UNLIKELY(next == nullptr || !next->is_table())) return nullptr; \
+    t = next->table();                                                \
+    if (const Value* slot = find_string(t, key)) return slot;         \
+  } while (0)
+  BATON_UP();
+  BATON_UP();
+#undef BATON_UP
   return nullptr;
 }
 
