@@ -130,24 +130,32 @@ int async_spawn(NativeCall& call) {
 }
 
 int async_sleep(NativeCall& call) {
-  const double seconds = call.check_number(1);
-  if (std::isnan(seconds)) call.argument_error(1, "number of seconds is not a number");
-  if (seconds <= 0) sched::checkpoint(call.thread());
-  else sched::sleep_task_until(call.thread(), sched::deadline_after(seconds), "async.sleep");
-  return 0;
+  sched::ResumableWait wait(call);
+  if (!wait.is_resumed()) {
+    const double seconds = call.check_number(1);
+    if (std::isnan(seconds)) call.argument_error(1, "number of seconds is not a number");
+    if (seconds <= 0) return wait.checkpoint();
+    (void)wait.begin(sched::deadline_after(seconds));
+  }
+  return wait.wait("async.sleep") == sched::WaitResult::kLeft ? kNativeWaits : 0;
+}
+
+// When `at`, a time of time.monotonic(), has come.
+std::int64_t deadline_at(double at, double seconds_from_now) noexcept {
+  if (at > 4e9) return sched::deadline_after(seconds_from_now);
+  return static_cast<std::int64_t>(std::ceil(at * 1e9));
 }
 
 int async_sleep_until(NativeCall& call) {
-  const double at = call.check_number(1);
-  if (std::isnan(at)) call.argument_error(1, "time is not a number");
-  const double wait = at - static_cast<double>(monotonic_ns()) * 1e-9;
-  if (wait <= 0) {
-    sched::checkpoint(call.thread());
-    return 0;
+  sched::ResumableWait wait(call);
+  if (!wait.is_resumed()) {
+    const double at = call.check_number(1);
+    if (std::isnan(at)) call.argument_error(1, "time is not a number");
+    const double seconds = at - static_cast<double>(monotonic_ns()) * 1e-9;
+    if (seconds <= 0) return wait.checkpoint();
+    (void)wait.begin(deadline_at(at, seconds));
   }
-  if (at > 4e9) sched::sleep_task_until(call.thread(), sched::deadline_after(wait), "async.sleep_until");
-  else sched::sleep_task_until(call.thread(), static_cast<std::int64_t>(std::ceil(at * 1e9)), "async.sleep_until");
-  return 0;
+  return wait.wait("async.sleep_until") == sched::WaitResult::kLeft ? kNativeWaits : 0;
 }
 
 int async_checkpoint(NativeCall& call) {
@@ -406,14 +414,16 @@ print(async.shield(function() async.sleep(0.001) return "saved" end))  --> saved
      R"lua(
 
 async.sleep(0.001))lua",
-     async_sleep},
+     async_sleep,
+     Intrinsic::kResumable},
     {"sleep_until", "async.sleep_until(at: number)",
      "Sleeps until a time of time.monotonic().\n"
      "Waits: parks the task."
      R"lua(
 
 async.sleep_until(require "time".monotonic() + 0.001))lua",
-     async_sleep_until},
+     async_sleep_until,
+     Intrinsic::kResumable},
     {"storage", "async.storage() -> table",
      "The running task's table; tasks spawned, to_thread and submit begin with a copy."
      R"lua(

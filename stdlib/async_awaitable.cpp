@@ -31,19 +31,29 @@ Awaited check_awaitable(NativeCall& call, int i) {
   return awaited;
 }
 
-bool wait_for_end(NativeCall& call, const Awaited& awaited, std::int64_t deadline_ns) {
-  sched::before_wait(call.thread());
-  sched::Awaitable& state = awaited.state();
-  if (state.has_ended()) return true;
+namespace {
+
+void refuse_own_end(NativeCall& call, const Awaited& awaited) {
   if (awaited.task == &sched::current_task(call.thread())) {
     call.error(awaited.task->is_root() ? "a native thread cannot wait for its own end" : "a task cannot wait for its own end");
   }
   if (awaited.task != nullptr && awaited.task->is_root() && awaited.task->scheduler().owner().is_main()) {
     call.error("the main native thread cannot be waited for");
   }
-  sched::Waiter waiter(call.thread());
-  state.waiters().push(waiter);
-  return sched::wait(call.thread(), waiter, deadline_ns, "await") == sched::WaitResult::kReady;
+}
+
+}  // namespace
+
+sched::WaitResult wait_for_end(NativeCall& call, const Awaited& awaited, int timeout) {
+  sched::ResumableWait wait(call);
+  if (!wait.is_resumed()) {
+    const std::int64_t deadline_ns = timeout_argument(call, timeout);
+    sched::before_wait(call.thread());
+    if (awaited.state().has_ended()) return sched::WaitResult::kReady;
+    refuse_own_end(call, awaited);
+    awaited.state().waiters().push(wait.begin(deadline_ns));
+  }
+  return wait.wait("await");
 }
 
 void wait_for_end_shielded(ThreadState& thread, const Awaited& awaited) noexcept {
@@ -127,7 +137,9 @@ namespace {
 
 int awaitable_await(NativeCall& call) {
   const Awaited awaited = check_awaitable(call, 1);
-  if (!wait_for_end(call, awaited, timeout_argument(call, 2))) return timeout_result(call);
+  const sched::WaitResult ended = wait_for_end(call, awaited, 2);
+  if (ended == sched::WaitResult::kLeft) return kNativeWaits;
+  if (ended == sched::WaitResult::kTimedOut) return timeout_result(call);
   const bool fine = awaited.state().status() == ThreadStatus::kDone;
   if (fine) {
     mark_collected(call.thread(), awaited);
@@ -140,7 +152,9 @@ int awaitable_await(NativeCall& call) {
 
 int awaitable_result(NativeCall& call) {
   const Awaited awaited = check_awaitable(call, 1);
-  if (!wait_for_end(call, awaited, timeout_argument(call, 2))) return timeout_result(call);
+  const sched::WaitResult ended = wait_for_end(call, awaited, 2);
+  if (ended == sched::WaitResult::kLeft) return kNativeWaits;
+  if (ended == sched::WaitResult::kTimedOut) return timeout_result(call);
   const bool fine = awaited.state().status() == ThreadStatus::kDone;
   call.push(Value::boolean(fine));
   if (!fine) call.push(take_error(call, awaited));
@@ -238,7 +252,8 @@ const NativeInfo kTaskMethods[] = {
      "Waits until the task has ended and returns the results of its function, or raises the same error value that it raised; "
      "nil, \"timeout\", \"ETIMEDOUT\" if the timeout (seconds) comes first: the task goes on.\n"
      "Waits: parks the task.",
-     awaitable_await},
+     awaitable_await,
+     Intrinsic::kResumable},
     {"cancel", "Task:cancel(reason?: any) -> boolean",
      "Asks the task to end and returns at once, true if it had not ended: a cancellation is raised at its next waiting "
      "point, and again at every later one.",
@@ -248,14 +263,16 @@ const NativeInfo kTaskMethods[] = {
      awaitable_done},
     {"join", "Task:join(timeout?: number) -> any ...",
      "The same as await.",
-     awaitable_await},
+     awaitable_await,
+     Intrinsic::kResumable},
     {"on_done", "Task:on_done(f: function) -> Task",
      "Calls f(task) in a task of its own when it has ended. Returns that task.",
      awaitable_on_done},
     {"result", "Task:result(timeout?: number) -> boolean?, any ...",
      "Like await, but returns true and the results, or false and the error value, as pcall does.\n"
      "Waits: parks the task.",
-     awaitable_result},
+     awaitable_result,
+     Intrinsic::kResumable},
     {"status", "Task:status() -> string",
      "\"pending\", \"running\", \"waiting\", \"done\", \"failed\" or \"cancelled\".",
      awaitable_status},
@@ -325,7 +342,8 @@ const NativeInfo kFutureMethods[] = {
      "Waits until it has ended; returns what it was resolved with or raises what it was rejected with; nil, \"timeout\", "
      "\"ETIMEDOUT\" when late.\n"
      "Waits: parks the task.",
-     awaitable_await},
+     awaitable_await,
+     Intrinsic::kResumable},
     {"cancel", "Future:cancel(reason?: any) -> boolean",
      "Ends it: who awaits it gets a cancellation. Whether it had not ended.",
      awaitable_cancel},
@@ -334,7 +352,8 @@ const NativeInfo kFutureMethods[] = {
      awaitable_done},
     {"join", "Future:join(timeout?: number) -> any ...",
      "The same as await.",
-     awaitable_await},
+     awaitable_await,
+     Intrinsic::kResumable},
     {"on_done", "Future:on_done(f: function) -> Task",
      "Calls f(future) in a task of its own when it has ended. Returns that task.",
      awaitable_on_done},
@@ -349,7 +368,8 @@ const NativeInfo kFutureMethods[] = {
     {"result", "Future:result(timeout?: number) -> boolean?, any ...",
      "Like await, but returns true and the results, or false and the error.\n"
      "Waits: parks the task.",
-     awaitable_result},
+     awaitable_result,
+     Intrinsic::kResumable},
     {"status", "Future:status() -> string",
      "\"pending\", \"done\", \"failed\" or \"cancelled\".",
      awaitable_status},

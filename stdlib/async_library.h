@@ -32,8 +32,9 @@ Awaited test_awaitable(ThreadState& thread, const Value& v);
 // Argument i. Raises: "awaitable expected".
 Awaited check_awaitable(NativeCall& call, int i);
 
-// Waits for its end. Returns: false at the deadline. Raises: as sched::wait, and for a task that would wait for itself.
-bool wait_for_end(NativeCall& call, const Awaited& awaited, std::int64_t deadline_ns);
+// Waits for its end, or for as long as argument `timeout` says. kLeft: the native, one of kResumable, is to return kNativeWaits.
+// Raises: as sched::wait, and for a task that would wait for itself.
+sched::WaitResult wait_for_end(NativeCall& call, const Awaited& awaited, int timeout);
 // Waits for its end, whatever is asked of the task meanwhile. Raises: nothing.
 void wait_for_end_shielded(ThreadState& thread, const Awaited& awaited) noexcept;
 // Pushes the results of what ended well; returns their number. Raises: kMemory, kStackOverflow.

@@ -60,7 +60,8 @@ const char* status_name(CoroutineStatus status) {
   switch (status) {
     case CoroutineStatus::kSuspended: return "suspended";
     case CoroutineStatus::kRunning: return "running";
-    case CoroutineStatus::kNormal: return "normal";
+    case CoroutineStatus::kNormal:
+    case CoroutineStatus::kLeft: return "normal";
     default: return "dead";
   }
 }

@@ -27,11 +27,6 @@ constexpr const char* kQueueClass = "Queue";
 constexpr const char* kPriorityClass = "PriorityQueue";
 constexpr std::int64_t kFirstCapacity = 8;
 
-struct QueueWaiter : Waiter {
-  explicit QueueWaiter(ThreadState& thread) noexcept : Waiter(thread) {}
-  bool is_refused = false;  // the queue was closed
-};
-
 struct HeapEntry {
   Value priority;  // a number
   std::uint64_t arrival;
@@ -185,17 +180,23 @@ int check_put(NativeCall& call, const Queue& queue) {
 
 int queue_put(NativeCall& call) {
   Queue& queue = check_queue(call);
-  const int after = check_put(call, queue);
-  const std::int64_t deadline = deadline_of(call, after);
-  sched::before_wait(call.thread());
-  if (queue.is_closed) call.error("the queue is closed");
-  if (!queue.has_place() || !queue.putters.empty()) {
-    QueueWaiter waiter(call.thread());
-    queue.putters.push(waiter);
-    if (sched::wait(call.thread(), waiter, deadline, "queue.put") == WaitResult::kTimedOut) return timeout_result(call);
-    if (waiter.is_refused) call.error("the queue is closed");
-    --queue.promised_places;
+  sched::ResumableWait wait(call);
+  if (!wait.is_resumed()) {
+    const int after = check_put(call, queue);
+    const std::int64_t deadline = deadline_of(call, after);
+    sched::before_wait(call.thread());
+    if (queue.is_closed) call.error("the queue is closed");
+    if (BATON_LIKELY(queue.has_place() && queue.putters.empty())) {
+      deliver(call, queue);
+      return call.result(Value::boolean(true));
+    }
+    queue.putters.push(wait.begin(deadline));
   }
+  const WaitResult result = wait.wait("queue.put");
+  if (result == WaitResult::kLeft) return kNativeWaits;
+  if (result == WaitResult::kTimedOut) return timeout_result(call);
+  if (wait.is_refused()) call.error("the queue is closed");
+  --queue.promised_places;
   deliver(call, queue);
   return call.result(Value::boolean(true));
 }
@@ -214,16 +215,19 @@ int queue_try_put(NativeCall& call) {
 
 int queue_get(NativeCall& call) {
   Queue& queue = check_queue(call);
-  const std::int64_t deadline = deadline_of(call, 2);
-  sched::before_wait(call.thread());
-  if (!queue.has_value()) {
+  sched::ResumableWait wait(call);
+  if (!wait.is_resumed()) {
+    const std::int64_t deadline = deadline_of(call, 2);
+    sched::before_wait(call.thread());
+    if (BATON_LIKELY(queue.has_value())) return call.result(take(call, queue));
     if (queue.is_closed) return refuse_closed(call);
-    QueueWaiter waiter(call.thread());
-    queue.getters.push(waiter);
-    if (sched::wait(call.thread(), waiter, deadline, "queue.get") == WaitResult::kTimedOut) return timeout_result(call);
-    if (waiter.is_refused) return refuse_closed(call);
-    --queue.promised_values;
+    queue.getters.push(wait.begin(deadline));
   }
+  const WaitResult result = wait.wait("queue.get");
+  if (result == WaitResult::kLeft) return kNativeWaits;
+  if (result == WaitResult::kTimedOut) return timeout_result(call);
+  if (wait.is_refused()) return refuse_closed(call);
+  --queue.promised_values;
   return call.result(take(call, queue));
 }
 
@@ -237,10 +241,7 @@ int queue_try_get(NativeCall& call) {
 }
 
 void refuse_all(WaitQueue& waiters) noexcept {
-  while (Waiter* waiter = waiters.pop()) {
-    static_cast<QueueWaiter*>(waiter)->is_refused = true;
-    waiter->make_ready();
-  }
+  while (Waiter* waiter = waiters.pop()) waiter->refuse();
 }
 
 int queue_close(NativeCall& call) {
@@ -285,10 +286,10 @@ int iterate(NativeCall& call) {
   sched::before_wait(call.thread());
   if (!queue.has_value()) {
     if (queue.is_closed) return call.result(Value());
-    QueueWaiter waiter(call.thread());
+    Waiter waiter(call.thread());
     queue.getters.push(waiter);
     (void)sched::wait(call.thread(), waiter, kNoDeadline, "queue.get");
-    if (waiter.is_refused) return call.result(Value());
+    if (waiter.is_refused()) return call.result(Value());
     --queue.promised_values;
   }
   return call.result(take(call, queue));
@@ -333,7 +334,8 @@ const NativeInfo kMethods[] = {
      "The next value, waited for. nil, \"closed\" when it is closed and empty; nil, \"timeout\", \"ETIMEDOUT\" when "
      "late.\n"
      "Waits: parks the task.",
-     queue_get},
+     queue_get,
+     Intrinsic::kResumable},
     {"iter", "Queue:iter() -> function",
      "A closable iterator over the values until the queue is closed and empty: `for v in q:iter() do`.\n"
      "Waits: each step parks the task.",
@@ -347,7 +349,8 @@ const NativeInfo kMethods[] = {
      "the smallest priority first. True, or nil, \"timeout\", \"ETIMEDOUT\".\n"
      "Raises: \"the queue is closed\"; a bad argument for nil.\n"
      "Waits: parks the task.",
-     queue_put},
+     queue_put,
+     Intrinsic::kResumable},
     {"task_done", "Queue:task_done()",
      "Reports that a value that was taken has been dealt with.\n"
      "Raises: \"task_done called more often than values were put\".",

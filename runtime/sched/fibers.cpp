@@ -25,6 +25,7 @@
 //
 // While more than kKeptStacks machine stacks are in use, coroutines that yield give theirs up where they can (vm/coroutines.cpp).
 // It costs each further switch about as much as a call of a native, and saves a page of memory and the fault that brings it.
+// Tasks do so always, because there it costs nothing: what one leaves the next goes on with (scheduler.cpp, "Machine stacks").
 //
 // Once per collection cycle the pool measures and unmaps what is idle. The heap announces cycles by asking its root
 // visitors; since that happens in a pause, the work itself is put off to the next start or end of a coroutine.
@@ -85,11 +86,9 @@ Fiber* Fibers::start(NativeThread& owner, Coroutine* co, FiberEntry entry) {
   const FiberStack stack = take_stack();
   auto* fiber = new (stack.top - kRecordBytes) Fiber;
   fiber->stack = stack;
-  fiber->coroutine = co;
   fiber->owner = &owner;
   make_fiber(fiber->context, stack.low, stack.top - kRecordBytes, entry);
-  co->fiber = fiber;
-  co->machine_stack_limit = reinterpret_cast<char*>(stack.low_limit);
+  bind(*fiber, co);
   owner.count_fiber(1);
   note_use(owner);
   return fiber;
@@ -98,7 +97,7 @@ Fiber* Fibers::start(NativeThread& owner, Coroutine* co, FiberEntry entry) {
 void Fibers::note_use(NativeThread& owner) noexcept { owner.state().shared.parks_coroutines = pool_.in_use() > kKeptStacks; }
 
 void Fibers::release(Fiber* fiber) noexcept {
-  fiber->coroutine->thread = nullptr;
+  if (fiber->coroutine != nullptr) fiber->coroutine->thread = nullptr;
   give_up_stack(fiber);
 }
 
@@ -108,10 +107,11 @@ void Fibers::park(Fiber* fiber) noexcept {
 }
 
 void Fibers::give_up_stack(Fiber* fiber) noexcept {
-  Coroutine* co = fiber->coroutine;
   NativeThread& owner = *fiber->owner;
-  co->fiber = nullptr;
-  co->machine_stack_limit = nullptr;
+  if (Coroutine* co = fiber->coroutine) {
+    co->fiber = nullptr;
+    co->machine_stack_limit = nullptr;
+  }
   owner.count_fiber(-1);
   discard_fiber(fiber->context);
   const FiberStack stack = fiber->stack;
@@ -136,11 +136,21 @@ SwitchRecord switch_coroutines(Coroutine* from, Coroutine* to) noexcept {
   return {arrival.machine, reinterpret_cast<void**>(arrival.left)};
 }
 
-// A jump at its end, as in switch_coroutines: the interpreter has no frame that a return would lead back to.
+// Jumps at their ends, as in switch_coroutines: the interpreter has no frame that a return would lead back to.
+SwitchRecord leave_task(ThreadState& thread) noexcept {
+  Scheduler& scheduler = scheduler_of(thread);
+  const Scheduler::Switch chosen = scheduler.leave_current(thread);
+  if (chosen.to == nullptr) return scheduler.nothing_left();
+  const RawArrival arrival = leave_for(*chosen.from, *chosen.to);
+  return {arrival.machine, reinterpret_cast<void**>(arrival.left)};
+}
+
 SwitchRecord rotate_task(ThreadState& thread) noexcept {
-  const Scheduler::Rotation rotation = scheduler_of(thread).begin_rotation(thread);
-  if (BATON_UNLIKELY(rotation.from == nullptr)) return {nullptr, nullptr};
-  const RawArrival arrival = leave_for(*rotation.from, *rotation.to);
+  Scheduler& scheduler = scheduler_of(thread);
+  if (BATON_UNLIKELY(!scheduler.begin_rotation(thread))) return {nullptr, nullptr};
+  const Scheduler::Switch chosen = scheduler.leave_current(thread);
+  if (BATON_LIKELY(chosen.to == nullptr)) return scheduler.nothing_left();
+  const RawArrival arrival = leave_for(*chosen.from, *chosen.to);
   return {arrival.machine, reinterpret_cast<void**>(arrival.left)};
 }
 

@@ -4,13 +4,15 @@
 //  - A coroutine that was started and has not ended has a Fiber in `co->fiber`; a root on its native thread's own stack
 //    has that thread's `native_fiber`. Everybody else's is null, and then `co->thread` and `co->machine_stack_limit` are
 //    null too: a coroutine belongs to a native thread for as long as it has a machine stack. The exception are parked ones
-//    (vm/coroutines.cpp): they have none, and are their thread's all the same.
+//    (vm/coroutines.cpp) and tasks that wait without one (vm/task_turns.cpp): they are their thread's all the same.
+//  - A fiber of tasks may have no coroutine, and goes from one to another (`bind`, `unbind`).
 //  - A fiber's record lies at the top of its own stack, so starting a coroutine allocates nothing.
 //  - A fiber that has ended is freed by whoever arrives behind the switch that left it, never by itself.
 // Owner: the runtime's ThreadGroup; it outlives the heap, whose last sweep still gives stacks back.
 // Threading: under the GIL; a switch happens on the native thread that owns both fibers.
 #pragma once
 
+#include "base/check.h"
 #include "fiber/context.h"
 #include "fiber/stack_pool.h"
 #include "value/coroutine.h"
@@ -29,6 +31,23 @@ struct Fiber {
   NativeThread* owner = nullptr;
   Fiber* next = nullptr;  // for whoever must collect fibers without memory
 };
+
+// `co`, which has no machine stack (or a native thread's own), runs on that of `fiber`, which serves nobody. Raises: nothing.
+inline void bind(Fiber& fiber, Coroutine* co) noexcept {
+  BATON_DCHECK(fiber.coroutine == nullptr);
+  fiber.coroutine = co;
+  co->fiber = &fiber;
+  co->machine_stack_limit = reinterpret_cast<char*>(fiber.stack.low_limit);
+}
+
+// `co` has no machine stack any more; its fiber serves nobody. Returns: that fiber. Raises: nothing.
+inline Fiber& unbind(Coroutine* co) noexcept {
+  Fiber& fiber = *static_cast<Fiber*>(co->fiber);
+  fiber.coroutine = nullptr;
+  co->fiber = nullptr;
+  co->machine_stack_limit = nullptr;
+  return fiber;
+}
 
 class Fibers final : RootVisitor {
  public:
@@ -74,6 +93,9 @@ void start_fiber(ThreadState& thread, Coroutine* co);
 
 // SharedState::switch_to.
 SwitchRecord switch_coroutines(Coroutine* from, Coroutine* to) noexcept;
+
+// SharedState::leave_task.
+SwitchRecord leave_task(ThreadState& thread) noexcept;
 
 // SharedState::rotate_task.
 SwitchRecord rotate_task(ThreadState& thread) noexcept;

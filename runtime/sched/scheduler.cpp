@@ -1,8 +1,7 @@
 // How the tasks of a native thread take turns.
 //
 // There is no scheduler loop between two tasks. A task that parks picks the next ready one and switches to its fiber; one
-// that ends does the same on its way out, and whoever arrives frees its stack. Only if nothing is ready does the thread
-// idle:
+// that ends does the same on its way out. Only if nothing is ready does the thread idle:
 //
 //   without an event source  in the parker, right on the stack of the task that parked last. A native thread with a single
 //                            task that waits therefore costs a futex and nothing more
@@ -21,12 +20,21 @@
 // makes the root ready, whose wait then raises. When another task meets one at a safepoint, it steps aside for the root
 // (`run_root_now`): the only preemption among tasks.
 //
-// async.checkpoint is executed by the interpreter (vm/coroutines.h, rotate_here): `begin_rotation` chooses, and the switch ends
-// in a jump to the handler. With the natives' machine frames gone a parked task is some 13 cache lines instead of 20, and that
-// is what a switch among 1,000 tasks costs: their lines do not fit into the second-level cache.
+// Machine stacks. Most tasks wait in plain script, in a native that can be called again or is over: nothing of them lies on the
+// machine stack (vm/task_turns.cpp). `leave_current` therefore asks two questions: does the task that leaves need its stack, and
+// has the next one a stack of its own?
 //
-// A stack is given to a task when it first runs, not when it is spawned: a million short tasks, spawned at once, use one
-// stack in turn. If there is none, the task fails with "not enough memory", as a call would.
+//     leaves      next has    what happens
+//     needs none  none        the fiber is handed over: no switch, no page touched; the interpreter goes on with other frames
+//     needs none  its own     a switch; the fiber that is left is the spare one, or if there is one already stays where it is
+//     needs it    none        a switch to the spare fiber, or to a fresh one: `provide_stack`
+//     needs it    its own     a switch
+//
+// The spare fiber was left in the interpreter or in the loop of `take_turns`: either finds, when it is continued, that any task
+// may be the current one. So a hundred thousand tasks that take turns, sleep or wait at queues share one machine stack, and what a
+// switch touches of each is its Task, its Coroutine, two frames and a few registers; `prefetch_next` asks for them ahead. A new
+// task begins in the same way as another goes on, and one that ends leaves its stack to the next: a million short tasks, spawned
+// at once, use one in turn. If a task needs one and there is none, it fails with "not enough memory", as a call would.
 #include "sched/scheduler.h"
 
 #include <new>
@@ -42,7 +50,9 @@
 #include "sync/released.h"
 #include "vm/call.h"
 #include "vm/debug_hooks.h"
+#include "vm/run.h"
 #include "vm/safepoint.h"
+#include "vm/task_turns.h"
 
 namespace baton::sched {
 namespace {
@@ -108,49 +118,76 @@ void Scheduler::start(Task& task) noexcept {
   make_ready(task);
 }
 
-// The body of a spawned task's fiber.
-Departure Scheduler::enter_task(FiberContext& self, Arrival) noexcept {
-  NativeThread& owner = *reinterpret_cast<Fiber&>(self).owner;
-  ThreadState& thread = owner.state();
-  Scheduler& scheduler = owner.scheduler();
-  scheduler.release_ended();
-  Task& task = *scheduler.current_;
-  scheduler.run_body(thread, task);
-  scheduler.retire(task);
-  return scheduler.leave(thread, self);
+// The body of every fiber of tasks: it carries them, one after the other, from where they stand to their ends or until they leave
+// it. Nothing here knows a task across `run_body` or a switch.
+Departure Scheduler::take_turns(FiberContext& self, Arrival) noexcept {
+  Fiber& fiber = reinterpret_cast<Fiber&>(self);
+  ThreadState& thread = fiber.owner->state();
+  Scheduler& scheduler = fiber.owner->scheduler();
+  for (;;) {
+    scheduler.run_body(thread);
+    FiberContext* next = scheduler.leave_ended(thread, fiber);
+    if (next == nullptr) continue;
+    if (scheduler.spare_ != &fiber) return {next, nullptr};
+    (void)switch_to_inline(self, *next, nullptr);
+  }
 }
 
-void Scheduler::run_body(ThreadState& thread, Task& task) noexcept {
+int Scheduler::begin_body() {
+  Task& task = *current_;
+  task.root_->thread = &owner_.state();
   task.begin();
-  Coroutine* root = task.root_;
-  ThreadStatus outcome = ThreadStatus::kFailed;
-  root->error = Value::of(thread.shared.memory_error);
+  if (BATON_UNLIKELY(is_stopping_)) throw ForcedUnwind{};
+  return task.argument_count_;
+}
+
+namespace {
+
+// Nothing is left of the body of `root` but its error.
+void drop_frames(Heap& heap, Coroutine* root) noexcept {
+  closure::close_upvalues(heap, root, root->stack + 1);
+  root->frame = root->frames;
+  root->top = root->stack + 1;
+  root->to_be_closed_count = 0;
+}
+
+}  // namespace
+
+// Goes on with the current task and with those that follow it on this machine stack, until the body of one has ended, which is
+// the current one then. Its results or its error are kept.
+ThreadStatus Scheduler::run_to_end(ThreadState& thread) noexcept {
   try {
-    const Value handler = group_of(thread.shared).error_recorder(thread);
-    if (is_stopping_) throw ForcedUnwind{};
-    if (vm::protected_call(thread, task.argument_count_, kMultipleResults, handler, &task.result_count_) == Status::kOk) {
-      outcome = ThreadStatus::kDone;
-      root->error.set_nil();
-    } else {
-      root->error = thread.pending;
+    const vm::Next next = vm::run_bottom(thread, vm::continue_task);
+    Coroutine* root = current_->root_;
+    if (next == vm::Next::kExit) {
+      current_->result_count_ = static_cast<int>(root->top - (root->stack + 1));
+      return ThreadStatus::kDone;
     }
+    vm::end_failed(thread, group_of(thread.shared).error_recorder(thread));
+    root->error = thread.pending;
+    return ThreadStatus::kFailed;
   } catch (const ForcedUnwind&) {
-    outcome = ThreadStatus::kCancelled;
-    root->error.set_nil();
-    root->frame = root->frames;
-    root->top = root->stack + 1;
-    root->to_be_closed_count = 0;
+    drop_frames(thread.heap(), current_->root_);
+    return ThreadStatus::kCancelled;
   } catch (const ScriptError&) {  // no memory for the handler
-    root->top = root->stack + 1;
   } catch (const std::bad_alloc&) {
-    root->top = root->stack + 1;
   }
+  drop_frames(thread.heap(), current_->root_);
+  current_->root_->error = Value::of(thread.shared.memory_error);
+  return ThreadStatus::kFailed;
+}
+
+void Scheduler::run_body(ThreadState& thread) noexcept {
+  ThreadStatus outcome = run_to_end(thread);
+  Task& task = *current_;
+  Coroutine* root = task.root_;
   thread.pending.set_nil();
   if (outcome == ThreadStatus::kFailed && is_own_cancellation(thread, task)) outcome = ThreadStatus::kCancelled;
-  close_scopes(thread, task);
+  if (BATON_UNLIKELY(task.scope_ != nullptr)) close_scopes(thread, task);
   thread.heap().barrier_back(root, root->error);
   root->status = CoroutineStatus::kDead;
   task.end(outcome);
+  retire(task);
 }
 
 // Whether the task ended by a cancellation that reached it, and not by one that it awaited.
@@ -236,7 +273,7 @@ void Scheduler::keep(Task& task) noexcept {
 }
 
 void Scheduler::stop_tasks(ThreadState& thread) noexcept {
-  if (task_count_ == 0) return;
+  if (task_count_ == 0) return drop_spare();
   const bool was_unwinding = thread.unwinding;
   is_stopping_ = true;
   thread.unwinding = true;
@@ -250,6 +287,11 @@ void Scheduler::stop_tasks(ThreadState& thread) noexcept {
   is_stopping_ = false;
   thread.unwinding = was_unwinding;
   if (!was_unwinding) thread.interrupt.take(kInterruptCancel);
+  drop_spare();
+}
+
+void Scheduler::drop_spare() noexcept {
+  if (Fiber* fiber = std::exchange(spare_, nullptr)) group_of(owner_.state().shared).fibers().release(fiber);
 }
 
 void Scheduler::mark(Heap& heap) noexcept {
@@ -310,88 +352,106 @@ void Scheduler::make_ready(Task& task) noexcept {
   }
 }
 
+namespace {
+
+// `at` may lead nowhere: what is added is added to an integer.
+void fetch_lines(const void* at, std::size_t count) noexcept {
+  const auto address = reinterpret_cast<std::uintptr_t>(at);
+  for (std::size_t line = 0; line < count; ++line) __builtin_prefetch(reinterpret_cast<const void*>(address + line * kCacheLineBytes));
+}
+
+// What a coroutine's next step begins with, besides the coroutine itself: its machine stack, or the function whose frame is next.
+void fetch_inside(const Coroutine* co) noexcept {
+  constexpr std::size_t kLinesOfNative = 6;  // of the machine stack of a native that waits
+  if (co->fiber != nullptr) {
+    fetch_lines(static_cast<const Fiber*>(co->fiber)->context.machine, kLinesOfNative);
+  } else {
+    const bool is_new = co->frame == co->frames;
+    __builtin_prefetch((is_new ? co->stack[1] : co->frame[-1].base[-1]).object);
+  }
+}
+
+}  // namespace
+
 // The tasks behind the next one will run soon, and with many of them nothing of theirs is in the cache any more: each pop
 // asks for the next layer of what some of them will touch. 100,000 tasks in turn spent two thirds of their time waiting for
 // memory without it.
 void Scheduler::prefetch_next() const noexcept {
-  constexpr std::size_t kLine = kCacheLineBytes, kTask = 10, kCoroutine = 7, kRecord = 4, kStack = 2;
-  constexpr std::size_t kLinesInNative = 6, kLinesInInterpreter = 3;
+  constexpr std::size_t kTask = 10, kCoroutine = 7, kFrames = 4, kInside = 2;
+  constexpr std::ptrdiff_t kValuesPerLine = kCacheLineBytes / sizeof(Value);
   const std::size_t count = ready_.size();
-  if (count > kStack) {
-    const Task* task = ready_.at(kStack);
-    const Coroutine* co = task->leaf_;
-    if (co->fiber != nullptr) {
-      // A fiber that runs or has not begun has no place on its machine stack yet; an integer may be added to all the same.
-      const auto machine = reinterpret_cast<std::uintptr_t>(static_cast<const Fiber*>(co->fiber)->context.machine);
-      const std::size_t lines = task->rotates_ ? kLinesInInterpreter : kLinesInNative;
-      for (std::size_t line = 0; line < lines; ++line) __builtin_prefetch(reinterpret_cast<const void*>(machine + line * kLine));
-      __builtin_prefetch(co->frame);
-      __builtin_prefetch(co->frame - 1);
-      __builtin_prefetch(co->top - 1);
-      __builtin_prefetch(co->top - 1 - kLine / sizeof(Value));
-    }
+  if (count > kInside) fetch_inside(ready_.at(kInside)->leaf_);
+  if (count > kFrames) {
+    const Coroutine* co = ready_.at(kFrames)->leaf_;
+    __builtin_prefetch(co->fiber);
+    fetch_lines(co->frame - 1, 2);
+    fetch_lines(co->top - 1 - kValuesPerLine, 2);
   }
-  if (count > kRecord) __builtin_prefetch(ready_.at(kRecord)->leaf_->fiber);
-  if (count > kCoroutine) {
-    const Coroutine* co = ready_.at(kCoroutine)->leaf_;
-    const auto* end = reinterpret_cast<const char*>(&co->hook);  // what lies behind it is for hooks and errors
-    for (const auto* byte = reinterpret_cast<const char*>(co); byte < end; byte += kLine) __builtin_prefetch(byte);
-  }
-  if (count > kTask) {
-    const auto* bytes = reinterpret_cast<const char*>(ready_.at(kTask));
-    __builtin_prefetch(bytes);
-    __builtin_prefetch(bytes + kLine);
-  }
+  if (count > kCoroutine) fetch_lines(&ready_.at(kCoroutine)->leaf_->frame, 2);
+  if (count > kTask) fetch_lines(&ready_.at(kTask)->root_, 2);
 }
 
-Task* Scheduler::pop_ready() noexcept {
+// The next task; `gives_stack`: it can run on the machine stack of whoever asks. Null: none is ready.
+Task* Scheduler::pop_ready(bool gives_stack) noexcept {
   while (!ready_.empty()) {
     Task* task = ready_.pop();
     prefetch_next();
-    if (BATON_LIKELY(task->leaf_->fiber != nullptr) || prepare(*task)) return task;
+    if (BATON_LIKELY(gives_stack || task->leaf_->fiber != nullptr) || provide_stack(*task)) return task;
   }
   return nullptr;
 }
 
-// Gives a new task its stack. Returns: false if there is none; then the task has ended.
-bool Scheduler::prepare(Task& task) noexcept {
-  ThreadState& thread = owner_.state();
+// Gives a fiber to a task that has none. Returns: false if there is none; then the task has ended.
+bool Scheduler::provide_stack(Task& task) noexcept {
+  if (Fiber* fiber = std::exchange(spare_, nullptr)) {
+    bind(*fiber, task.leaf_);
+    return true;
+  }
   try {
-    Coroutine* root = task.root_;
-    (void)group_of(thread.shared).fibers().start(owner_, root, enter_task);
-    root->thread = &thread;
+    (void)group_of(owner_.state().shared).fibers().start(owner_, task.leaf_, take_turns);
     return true;
   } catch (const ScriptError&) {
   } catch (const std::bad_alloc&) {
   }
-  task.root_->error = Value::of(thread.shared.memory_error);
-  task.root_->status = CoroutineStatus::kDead;
+  fail_without_stack(task);
+  return false;
+}
+
+// A task that cannot go on for want of memory, having begun or not. Its variables are not closed: that would need a stack.
+void Scheduler::fail_without_stack(Task& task) noexcept {
+  ThreadState& thread = owner_.state();
+  Coroutine* root = task.root_;
+  task.waiter_.leave();
+  drop_frames(thread.heap(), root);
+  close_scopes(thread, task);
+  root->error = Value::of(thread.shared.memory_error);
+  root->status = CoroutineStatus::kDead;
+  root->thread = nullptr;
   task.end(ThreadStatus::kFailed);
   retire(task);
-  return false;
 }
 
 // ---- switching ----
 
 // The next task to run; null if the native stack, or idling, must find one.
-Task* Scheduler::pick() noexcept {
+Task* Scheduler::pick(bool gives_stack) noexcept {
   points_left_ = kPointsPerTurn;
   if (BATON_UNLIKELY(--switches_left_ <= 0) || BATON_UNLIKELY(is_time_over(served_at_))) {
     if (events() != nullptr) return nullptr;
     serve_own();
   }
   turn_began_ = clock_read_at_;
-  return pop_ready();
+  return pop_ready(gives_stack);
 }
 
-// Makes `task` the current one, whose fiber is about to continue.
+// Makes `task` the current one, which has a fiber, about to continue.
 void Scheduler::enter(ThreadState& thread, Task& task) noexcept {
   if (BATON_UNLIKELY(is_observed_)) observe_start(task);
   current_ = &task;
   task.state_ = TaskState::kRunning;
   Coroutine* co = task.leaf_;
   const std::uint8_t left_hooks = thread.current->hook_mask;
-  thread.arrival_is_open = task.attention_;
+  thread.arrival_is_open = task.attention_ || ended_ != nullptr;
   thread.current = co;
   thread.runs_task = &task != &root_;
   thread.handler_depth = task.handler_depth_;
@@ -401,54 +461,93 @@ void Scheduler::enter(ThreadState& thread, Task& task) noexcept {
   if (BATON_UNLIKELY((left_hooks | co->hook_mask) != 0)) vm::update_dispatch(thread);
 }
 
-// The stack of the task that ended before this arrival.
+// The fiber that was left for good before this arrival.
 void Scheduler::release_ended() noexcept {
   if (Fiber* fiber = std::exchange(ended_, nullptr)) group_of(owner_.state().shared).fibers().release(fiber);
 }
 
-// Keeps what is the current task's own and makes `next` the current one; null: the native stack is to find one.
-// Returns: where to switch to.
-FiberContext& Scheduler::depart(ThreadState& thread, Task& task, Task* next) noexcept {
+// Keeps what is the current task's own while others run.
+void Scheduler::keep_state(ThreadState& thread, Task& task) noexcept {
   task.leaf_ = thread.current;
-  task.leaf_->status = CoroutineStatus::kNormal;
+  task.leaf_->status = CoroutineStatus::kLeft;
   task.handler_depth_ = thread.handler_depth;
   task.pending_ = thread.pending;
-  if (next == nullptr) return owner_.native_context();
-  enter(thread, *next);
-  return context_of(*next);
 }
 
-// Leaves the current task, which is parked or ready, until somebody switches back to it.
+// Leaves the current task, which is parked or ready, with its machine stack, until somebody switches back to it.
 void Scheduler::switch_away(ThreadState& thread, Task& task) {
   if (BATON_UNLIKELY(is_observed_)) observe_stop(thread, task);
-  Task* next = pick();
-  if (next == nullptr && events() == nullptr) next = idle(thread, task.awaits_ != nullptr ? task.awaits_ : "idle");
+  Task* next = pick(false);
+  if (next == nullptr && events() == nullptr) next = idle(thread, task.awaits_ != nullptr ? task.awaits_ : "idle", false);
   if (next == &task) {
     if (BATON_UNLIKELY(is_observed_)) observe_start(task);
     task.state_ = TaskState::kRunning;
     return;
   }
-  task.rotates_ = false;
-  FiberContext& target = depart(thread, task, next);
-  (void)switch_to_inline(context_of(task), target, nullptr);
+  keep_state(thread, task);
+  FiberContext& own = context_of(task);
+  if (next != nullptr) enter(thread, *next);
+  (void)switch_to_inline(own, next != nullptr ? context_of(*next) : owner_.native_context(), nullptr);
   release_ended();
 }
 
-// Where the fiber of a task that has ended departs to.
-Departure Scheduler::leave(ThreadState& thread, FiberContext& self) noexcept {
-  Task* next = pick();
+// The running fiber, which is about to be left, serves nobody any more.
+void Scheduler::put_aside(Fiber& fiber) noexcept {
+  BATON_DCHECK(fiber.coroutine == nullptr && ended_ == nullptr);
+  (spare_ == nullptr ? spare_ : ended_) = &fiber;
+}
+
+Scheduler::Switch Scheduler::leave_current(ThreadState& thread) noexcept {
+  Task& task = *current_;
+  Coroutine* co = thread.current;
+  Fiber& fiber = *static_cast<Fiber*>(co->fiber);
+  const bool gives_stack = co == task.root_ && &task != &root_ && coroutine::needs_no_machine_stack(co);
+  if (BATON_UNLIKELY(is_observed_)) observe_stop(thread, task);
+  Task* next = pick(gives_stack);
+  if (next == nullptr && events() == nullptr) next = idle(thread, task.awaits_ != nullptr ? task.awaits_ : "idle", gives_stack);
+  if (BATON_UNLIKELY(next == &task)) {
+    if (BATON_UNLIKELY(is_observed_)) observe_start(task);
+    task.state_ = TaskState::kRunning;
+    return {nullptr, nullptr};
+  }
+  keep_state(thread, task);
+  if (BATON_LIKELY(gives_stack)) {
+    if (BATON_LIKELY(next != nullptr && next->leaf_->fiber == nullptr)) {
+      (void)unbind(co);
+      bind(fiber, next->leaf_);
+      enter(thread, *next);
+      return {nullptr, nullptr};
+    }
+    if (spare_ == nullptr || thread.shared.parks_coroutines) put_aside(unbind(co));
+  }
+  if (next == nullptr) return {&fiber.context, &owner_.native_context()};
+  enter(thread, *next);
+  return {&fiber.context, &context_of(*next)};
+}
+
+// The current task has ended on `fiber`. Returns: where to go, the fiber being the spare one or freed by whoever arrives; null:
+// the next task goes on, on the same machine stack.
+FiberContext* Scheduler::leave_ended(ThreadState& thread, Fiber& fiber) noexcept {
+  fiber.coroutine->thread = nullptr;
+  (void)unbind(fiber.coroutine);
+  Task* next = pick(true);
+  if (next != nullptr && next->leaf_->fiber == nullptr) {
+    bind(fiber, next->leaf_);
+    enter(thread, *next);
+    return nullptr;
+  }
+  put_aside(fiber);
   if (next == nullptr) {
     thread.current = root_.leaf_;
     vm::update_dispatch(thread);
-    return {&owner_.native_context(), &self};
+    return &owner_.native_context();
   }
   enter(thread, *next);
-  ended_ = reinterpret_cast<Fiber*>(&self);
-  thread.arrival_is_open = true;
-  return {&context_of(*next), nullptr};
+  return &context_of(*next);
 }
 
 bool Scheduler::arrive_natively(const Arrival& arrival) noexcept {
+  release_ended();
   if (arrival.message == nullptr) return false;
   auto* fiber = static_cast<Fiber*>(arrival.message);
   const bool is_end = fiber->coroutine == root_.root_;
@@ -469,8 +568,8 @@ FiberContext& Scheduler::next_natively(ThreadState& thread) noexcept {
     }
   }
   serve_own();
-  Task* next = pop_ready();
-  if (next == nullptr) next = idle(thread, "idle");
+  Task* next = pop_ready(false);
+  if (next == nullptr) next = idle(thread, "idle", false);
   enter(thread, *next);
   return context_of(*next);
 }
@@ -483,17 +582,27 @@ void Scheduler::call_natively(ThreadState& thread, void (*function)(void* contex
 }
 
 void Scheduler::park(ThreadState& thread, std::int64_t deadline_ns, const char* what, bool shielded) {
+  if (!begin_park(thread, deadline_ns, what, shielded)) return;
+  Task& task = *current_;
+  switch_away(thread, task);
+  end_park(task);
+}
+
+bool Scheduler::begin_park(ThreadState& thread, std::int64_t deadline_ns, const char* what, bool shielded) {
   Task& task = *current_;
   if (task.woken_) {
     task.woken_ = false;
-    return;
+    return false;
   }
   if (deadline_ns != kNoDeadline) timers_.arm(task.timer_, deadline_ns);
   task.awaits_ = what;
   task.is_shielded_ = shielded;
   task.state_ = TaskState::kParked;
   if (BATON_UNLIKELY(is_observed_)) group_of(thread.shared).observer().note(task, TaskChange::kParked);
-  switch_away(thread, task);
+  return true;
+}
+
+void Scheduler::end_park(Task& task) noexcept {
   timers_.disarm(task.timer_);
   task.awaits_ = nullptr;
   task.is_shielded_ = false;
@@ -514,25 +623,16 @@ void Scheduler::rotate(ThreadState& thread) {
   switch_away(thread, task);
 }
 
-Scheduler::Rotation Scheduler::begin_rotation(ThreadState& thread) noexcept {
+bool Scheduler::begin_rotation(ThreadState& thread) noexcept {
   Task& task = *current_;
-  if (BATON_UNLIKELY(ready_.empty() || is_observed_ || task.attention_) || may_not_wait(thread)) return {nullptr, nullptr};
-  task.rotates_ = true;
+  if (BATON_UNLIKELY(ready_.empty() || is_observed_ || task.attention_) || may_not_wait(thread)) return false;
   push_ready(task);
-  Task* next = pick();
-  if (BATON_UNLIKELY(next == &task)) {
-    task.state_ = TaskState::kRunning;
-    return {nullptr, nullptr};  // somebody else tried, and failed for want of memory: once more, by the native
-  }
-  FiberContext& target = depart(thread, task, next);
-  return {&context_of(task), &target};
+  return true;
 }
 
-void Scheduler::complete_rotation(ThreadState& thread) {
+void Scheduler::complete_arrival(ThreadState& thread) noexcept {
   thread.arrival_is_open = false;
   release_ended();
-  vm::poll(thread);
-  if (current_->has_attention()) (void)deliver_cancellation(thread, *current_);
 }
 
 void Scheduler::end_turn(ThreadState& thread) {
@@ -620,11 +720,11 @@ void Scheduler::notice_interrupts(ThreadState& thread) noexcept {
 }
 
 // Sleeps until a task is ready; takes it out of the queue.
-Task* Scheduler::idle(ThreadState& thread, const char* what) noexcept {
+Task* Scheduler::idle(ThreadState& thread, const char* what, bool gives_stack) noexcept {
   for (;;) {
     serve_own();
     notice_interrupts(thread);
-    if (Task* next = pop_ready()) return next;
+    if (Task* next = pop_ready(gives_stack)) return next;
     const std::int64_t deadline_ns = timers_.next_deadline();
     set_idle(true);
     if (deadline_ns == kNoDeadline && group_of(thread.shared).all_idle()) notice_stall(thread);

@@ -3,7 +3,9 @@
 // Invariants
 //  - Exactly one task is current. Its fiber runs, or the thread idles on the native thread's own stack, or on the stack of
 //    that task (a thread without an event source sleeps in its parker wherever it is: no switch).
-//  - A switch goes from the task that is left straight to the fiber of the next; no allocation, no system call.
+//  - A switch goes from the task that is left straight to the fiber of the next; no allocation, no system call. If neither needs
+//    a machine stack while it waits, the fiber is handed over instead (vm/task_turns.h).
+//  - A task has a fiber while it runs, and while it waits with frames of natives on its machine stack; others have none.
 //  - The ready queue is first in, first out. A task that is woken by its own native thread costs a few stores; another
 //    native thread's is notified only while that one idles.
 //  - Events and timers are served after 64 switches or a millisecond at the latest, also while tasks are always ready.
@@ -52,15 +54,27 @@ class Scheduler {
   // As wait.h says of the free functions. Called by the current task.
   void park(ThreadState& thread, std::int64_t deadline_ns, const char* what, bool shielded);
   void rotate(ThreadState& thread);
-  // SharedState::rotate_task is `begin_rotation` and a switch. It does what `rotate` does, and the looks around it that
-  // sched::checkpoint takes, if nothing is asked of anybody. Returns: from where to where to switch; null: nothing was done.
-  struct Rotation {
+  // SharedState::leave_task: makes another task the running one in place of the current one, whose coroutine's innermost frame
+  // is an intrinsic's and which `begin_park` or `begin_rotation` has prepared. Returns: from where to where to switch; `to` null:
+  // nowhere, the running machine stack is that task's now. Raises: nothing.
+  struct Switch {
     FiberContext* from;
     FiberContext* to;
   };
-  Rotation begin_rotation(ThreadState& thread) noexcept;
-  // SharedState::complete_rotation.
-  void complete_rotation(ThreadState& thread);
+  Switch leave_current(ThreadState& thread) noexcept;
+  // What SharedState::leave_task returns where no machine stack was left.
+  SwitchRecord nothing_left() noexcept { return {nullptr, &left_nowhere_}; }
+  // The current task is to be left as ready, in a checkpoint. Returns: false if this is no common case; then nothing was done.
+  bool begin_rotation(ThreadState& thread) noexcept;
+  // The current task is to be left until Task::wake or the deadline. Returns: false if it is to look again at once.
+  // Raises: std::bad_alloc, if there is a deadline; then nothing has happened.
+  bool begin_park(ThreadState& thread, std::int64_t deadline_ns, const char* what, bool shielded);
+  // Behind it, when the task runs again. Raises: nothing.
+  void end_park(Task& task) noexcept;
+  // SharedState::complete_arrival.
+  void complete_arrival(ThreadState& thread) noexcept;
+  // SharedState::begin_task.
+  int begin_body();
   // Whether the current task has gone on for so long without waiting that others must run.
   bool is_turn_over() noexcept {
     return BATON_UNLIKELY(--points_left_ <= 0) || BATON_UNLIKELY(is_time_over(turn_began_));
@@ -161,32 +175,36 @@ class Scheduler {
     clock_read_at_ = now;
     return now - since > kTurnCycles;
   }
-  static Departure enter_task(FiberContext& self, Arrival first) noexcept;
-  void run_body(ThreadState& thread, Task& task) noexcept;
+  static Departure take_turns(FiberContext& self, Arrival first) noexcept;
+  void run_body(ThreadState& thread) noexcept;
+  ThreadStatus run_to_end(ThreadState& thread) noexcept;
   static bool is_own_cancellation(ThreadState& thread, const Task& task) noexcept;
   static void close_scopes(ThreadState& thread, Task& task) noexcept;
   static void give_up_failures(ThreadState& thread, Scope& scope) noexcept;
   void settle_with_owner(Task& task) noexcept;
   void retire(Task& task) noexcept;
-  Departure leave(ThreadState& thread, FiberContext& self) noexcept;
+  FiberContext* leave_ended(ThreadState& thread, Fiber& fiber) noexcept;
 
   void observe_start(Task& task) noexcept;
   void observe_stop(ThreadState& thread, Task& task) noexcept;
   void make_ready(Task& task) noexcept;
   void push_ready(Task& task) noexcept;
-  Task* pop_ready() noexcept;
+  Task* pop_ready(bool gives_stack) noexcept;
   void prefetch_next() const noexcept;
-  bool prepare(Task& task) noexcept;
+  bool provide_stack(Task& task) noexcept;
+  void fail_without_stack(Task& task) noexcept;
+  void put_aside(Fiber& fiber) noexcept;
+  void drop_spare() noexcept;
   void wake_all_to_stop() noexcept;
-  Task* pick() noexcept;
-  Task* idle(ThreadState& thread, const char* what) noexcept;
+  Task* pick(bool gives_stack) noexcept;
+  Task* idle(ThreadState& thread, const char* what, bool gives_stack) noexcept;
   void set_idle(bool idle) noexcept;
   void serve_own() noexcept;
   void take_posted() noexcept;
   void notice_interrupts(ThreadState& thread) noexcept;
   void enter(ThreadState& thread, Task& task) noexcept;
   void switch_away(ThreadState& thread, Task& task);
-  FiberContext& depart(ThreadState& thread, Task& task, Task* next) noexcept;
+  void keep_state(ThreadState& thread, Task& task) noexcept;
   void release_ended() noexcept;
   static FiberContext& context_of(const Task& task) noexcept;
 
@@ -204,7 +222,9 @@ class Scheduler {
     void (*function)(void* context) noexcept = nullptr;
     void* context = nullptr;
   };
-  Fiber* ended_ = nullptr;  // of the task that ended last, left for good: to be freed by whoever arrives
+  Fiber* ended_ = nullptr;  // left for good: to be freed by whoever arrives
+  Fiber* spare_ = nullptr;  // serves nobody; left where it can go on with any task that has no fiber
+  void* left_nowhere_ = nullptr;
   NativeRequest native_request_;  // what the native stack is to do before it goes back to the current task
   bool idle_ = false;
   bool turn_is_awaited_ = false;  // the root wants to run after the next sleep

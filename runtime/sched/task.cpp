@@ -12,7 +12,7 @@ namespace baton::sched {
 const std::string Task::kNoReport;
 
 Task::Task(Scheduler& scheduler, Coroutine* root, std::uint64_t id, std::uint64_t parent_id) noexcept
-    : scheduler_(scheduler), root_(root), leaf_(root), timer_(*this), id_(id), parent_id_(parent_id) {}
+    : scheduler_(scheduler), root_(root), leaf_(root), timer_(*this), waiter_(*this), id_(id), parent_id_(parent_id) {}
 
 Task::~Task() { mark_collected(); }
 

@@ -101,6 +101,7 @@ class Task final : public Awaitable {
   friend class Scheduler;
   friend class ThreadGroup;
   friend class Scope;
+  friend class ResumableWait;
   friend struct Reach;
   friend void spread_attention(Task& task) noexcept;
   void attend() noexcept;
@@ -127,8 +128,9 @@ class Task final : public Awaitable {
   bool is_cancelled_ = false;
   bool is_collected_ = false;
   bool is_daemon_ = false;
-  bool rotates_ = false;  // left in async.checkpoint, by the interpreter: no native's frames on its machine stack
   Alarm timer_;
+  Waiter waiter_;  // of a native that may leave its machine stack while it waits: ResumableWait
+  std::int64_t wait_ends_ns_ = 0;  // that wait's deadline
   Scope* scope_ = nullptr;
   const Lock* awaited_lock_ = nullptr;
   Userdata* handle_ = nullptr;

@@ -100,8 +100,11 @@ ThreadGroup::ThreadGroup(SharedState& shared, std::string_view name) : shared_(s
   shared.drop_fiber = drop_fiber;
   shared.park_fiber = park_fiber;
   shared.dump_tasks = dump_all_tasks;
+  shared.leave_task = leave_task;
   shared.rotate_task = rotate_task;
-  shared.complete_rotation = [](ThreadState& thread) { scheduler_of(thread).complete_rotation(thread); };
+  shared.complete_arrival = [](ThreadState& thread) { scheduler_of(thread).complete_arrival(thread); };
+  shared.look = [](ThreadState& thread) { (void)look(thread); };
+  shared.begin_task = [](ThreadState& thread) { return scheduler_of(thread).begin_body(); };
   shared.run_root_now = [](ThreadState& thread) { scheduler_of(thread).run_root_now(thread); };
   main_ = new NativeThread(shared, name, false);
   shared.main_thread = &main_->state();

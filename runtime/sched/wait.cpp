@@ -30,13 +30,6 @@ constexpr double kLongestWaitSeconds = 4e9;
 
 bool has_passed(std::int64_t deadline_ns) noexcept { return deadline_ns != kNoDeadline && monotonic_ns() >= deadline_ns; }
 
-// Delivers what was asked of the running task or its native thread. Returns: when to look again at the latest.
-std::int64_t look(ThreadState& thread) {
-  vm::poll(thread);
-  Task& task = current_task(thread);
-  return BATON_LIKELY(!task.has_attention()) ? kNoDeadline : deliver_cancellation(thread, task);
-}
-
 std::int64_t earlier(std::int64_t a, std::int64_t b) noexcept {
   if (a == kNoDeadline || b == kNoDeadline) return a == kNoDeadline ? b : a;
   return a < b ? a : b;
@@ -44,11 +37,19 @@ std::int64_t earlier(std::int64_t a, std::int64_t b) noexcept {
 
 }  // namespace
 
+std::int64_t look(ThreadState& thread) {
+  vm::poll(thread);
+  Task& task = current_task(thread);
+  return BATON_LIKELY(!task.has_attention()) ? kNoDeadline : deliver_cancellation(thread, task);
+}
+
 // ---- queues ----
 
 Waiter::Waiter(ThreadState& thread) noexcept : task_(&current_task(thread)) {}
 
-Waiter::~Waiter() {
+Waiter::~Waiter() { leave(); }
+
+void Waiter::leave() noexcept {
   if (queue_ != nullptr) queue_->remove(*this);
 }
 
@@ -129,6 +130,70 @@ WaitResult wait_shielded(ThreadState& thread, const Waiter& waiter, std::int64_t
     if (has_passed(deadline_ns)) return WaitResult::kTimedOut;
     scheduler_of(thread).park(thread, deadline_ns, what, true);
   }
+}
+
+// ---- waiting without a machine stack ----
+
+Waiter& ResumableWait::waiter() const noexcept { return current_task(call_.thread()).waiter_; }
+
+void ResumableWait::resume() noexcept {
+  resumed_ = begun_ = true;
+  call_.coroutine()->frame->flags &= static_cast<std::uint16_t>(~kFrameIntrinsic);
+  Task& task = current_task(call_.thread());
+  task.scheduler_.end_park(task);
+}
+
+bool ResumableWait::may_leave() const noexcept {
+  Coroutine* co = call_.coroutine();
+  const Task& task = current_task(call_.thread());
+  return (co->frame->flags & kFrameResumable) != 0 && co == task.root_ && !task.is_root() && call_.size() == call_.count() &&
+         coroutine::needs_machine_stack_for_native_only(co);
+}
+
+// A finalizer or a hook that runs while the task waits is refused here, before it could touch the waiter.
+Waiter& ResumableWait::begin(std::int64_t deadline_ns) {
+  refuse_where_waiting_is_forbidden(call_.thread());
+  Task& task = current_task(call_.thread());
+  BATON_DCHECK(!task.waiter_.is_queued());
+  task.waiter_.reset();
+  task.wait_ends_ns_ = deadline_ns;
+  begun_ = true;
+  return task.waiter_;
+}
+
+WaitResult ResumableWait::wait(const char* what) {
+  ThreadState& thread = call_.thread();
+  Task& task = current_task(thread);
+  for (;;) {
+    if (task.waiter_.is_ready()) return WaitResult::kReady;
+    refuse_where_waiting_is_forbidden(thread);
+    const std::int64_t look_at_ns = look(thread);
+    if (task.waiter_.is_ready()) return WaitResult::kReady;
+    if (has_passed(task.wait_ends_ns_)) return WaitResult::kTimedOut;
+    const std::int64_t until_ns = earlier(task.wait_ends_ns_, look_at_ns);
+    if (!may_leave()) {
+      task.scheduler_.park(thread, until_ns, what, false);
+    } else if (task.scheduler_.begin_park(thread, until_ns, what, false)) {
+      call_.coroutine()->frame->flags |= kFrameIntrinsic;
+      begun_ = false;  // the waiter stays in its queue
+      return WaitResult::kLeft;
+    }
+  }
+}
+
+int ResumableWait::checkpoint() {
+  ThreadState& thread = call_.thread();
+  refuse_where_waiting_is_forbidden(thread);
+  (void)look(thread);
+  Task& task = current_task(thread);
+  CallFrame* frame = call_.coroutine()->frame;
+  if (may_leave() && (frame->flags & kFrameEntry) == 0 && task.scheduler_.begin_rotation(thread)) {
+    frame->flags = kFrameNative | kFrameIntrinsic;
+    return kNativeWaits;
+  }
+  task.scheduler_.rotate(thread);
+  (void)look(thread);
+  return 0;
 }
 
 void park(ThreadState& thread, std::int64_t deadline_ns, const char* what) {

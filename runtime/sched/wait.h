@@ -27,6 +27,7 @@
 #include <cstdint>
 
 #include "sync/clock.h"
+#include "vm/native.h"
 #include "vm/thread_state.h"
 
 namespace baton::sched {
@@ -54,8 +55,16 @@ class Waiter {
   bool is_queued() const noexcept { return queue_ != nullptr; }
   // What it waited for has come: its task can run. The waiter must be in no queue. Raises: nothing.
   void make_ready() noexcept;
+  // It will never come, as what was waited for has been closed: the task can run, too. The waiter must be in no queue.
+  void refuse() noexcept {
+    refused_ = true;
+    make_ready();
+  }
+  bool is_refused() const noexcept { return refused_; }
+  // Leaves its queue, if it is in one. Raises: nothing.
+  void leave() noexcept;
   // To be pushed again. Takes: a waiter in no queue.
-  void reset() noexcept { ready_ = false; }
+  void reset() noexcept { ready_ = refused_ = false; }
 
  private:
   friend class WaitQueue;
@@ -65,6 +74,7 @@ class Waiter {
   Waiter* next_ = nullptr;
   Waiter* previous_ = nullptr;
   bool ready_ = false;
+  bool refused_ = false;
 };
 
 // First come, first served.
@@ -97,7 +107,11 @@ class WaitQueue {
   Waiter* last_ = nullptr;
 };
 
-enum class WaitResult : std::uint8_t { kReady, kTimedOut };
+enum class WaitResult : std::uint8_t {
+  kReady,
+  kTimedOut,
+  kLeft,  // of a ResumableWait only: the native is to return kNativeWaits
+};
 
 // When a wait of `seconds` from now ends: kNoDeadline for what no clock will reach; in the past for seconds <= 0.
 std::int64_t deadline_after(double seconds) noexcept;
@@ -114,6 +128,58 @@ WaitResult wait(ThreadState& thread, const Waiter& waiter, std::int64_t deadline
 // The same for what must not be abandoned (an operation that writes to this stack, children of a scope): neither a
 // cancellation nor an interrupt ends it. Raises: nothing but kMemory when a deadline is given.
 WaitResult wait_shielded(ThreadState& thread, const Waiter& waiter, std::int64_t deadline_ns, const char* what);
+
+// Delivers what was asked of the running task or its native thread. Returns: when to look again at the latest. Raises: as
+// before_wait.
+std::int64_t look(ThreadState& thread);
+
+// The wait of a native of Intrinsic::kResumable, which leaves its machine stack if it can: the native then returns kNativeWaits,
+// and is called again when the task goes on (vm/task_turns.h):
+//
+//     Box& box = check_box(call);
+//     sched::ResumableWait wait(call);
+//     if (!wait.is_resumed()) {
+//       sched::before_wait(call.thread());
+//       if (box.is_full()) return call.result(box.take());
+//       box.takers.push(wait.begin(deadline));
+//     }
+//     const WaitResult result = wait.wait("box.take");
+//     if (result == WaitResult::kLeft) return kNativeWaits;
+//     ...
+//
+// Invariant: a task has one such waiter, since it waits in one native at a time; its arguments are all that the native's window
+// holds when it leaves. Owner: the native. Threading: the GIL.
+class ResumableWait {
+ public:
+  explicit ResumableWait(NativeCall& call) noexcept : call_(call) {
+    if (BATON_UNLIKELY((call.coroutine()->frame->flags & kFrameIntrinsic) != 0)) resume();
+  }
+  ~ResumableWait() {
+    if (begun_) waiter().leave();
+  }
+  ResumableWait(const ResumableWait&) = delete;
+  ResumableWait& operator=(const ResumableWait&) = delete;
+
+  // Whether the native had left and is called again.
+  bool is_resumed() const noexcept { return resumed_; }
+  // Begins to wait: the waiter to be pushed to a queue, if there is one. Raises: "attempt to wait ..." where that is refused.
+  Waiter& begin(std::int64_t deadline_ns);
+  // As sched::wait, once begun. kLeft: the task is about to be left. Raises: as sched::wait.
+  WaitResult wait(const char* what);
+  // Whether it was made ready by Waiter::refuse.
+  bool is_refused() const noexcept { return waiter().is_refused(); }
+  // As sched::checkpoint. Returns: kNativeWaits, if the native is to leave and to end with that, or 0. Raises: as checkpoint.
+  int checkpoint();
+
+ private:
+  void resume() noexcept;
+  bool may_leave() const noexcept;
+  Waiter& waiter() const noexcept;
+
+  NativeCall& call_;
+  bool resumed_ = false;
+  bool begun_ = false;
+};
 
 // The lowest level: suspends the running task until Task::wake, the deadline, or something asked of it; it may return for no
 // reason. Callers look at what they wait for in a loop, calling before_wait (or not, if shielded). Raises: kMemory.

@@ -67,6 +67,7 @@ enum class Intrinsic : std::uint8_t {
   kCoroutineYield,
   kCoroutineWrapStep,
   kCheckpoint,
+  kResumable,   // may leave its machine stack while it waits and be called again: vm/task_turns.h
   kType,
   kRawGet,
   kRawEqual,

@@ -52,6 +52,7 @@ enum FrameFlag : std::uint16_t {
   kFrameFinalizer = 1 << 7,  // the frame runs a __gc metamethod
   kFrameFresh = 1 << 8,      // hooks: the call event of this frame is still to be reported
   kFrameIntrinsic = 1 << 9,  // native frame without a machine frame (pcall, resume ... run by the interpreter)
+  kFrameResumable = 1 << 10,  // the native may return kNativeWaits (vm/task_turns.h)
   kFrameUnderIntrinsic = 1 << 11,  // the caller is a native frame without a machine frame (pcall, xpcall)
 };
 
@@ -80,6 +81,7 @@ enum class CoroutineStatus : std::uint8_t {
   kSuspended,  // also: not started
   kRunning,
   kNormal,  // resumed another
+  kLeft,    // ran when its task was left for another: like a suspended one nobody writes to its stack
   kDead,
 };
 
@@ -106,8 +108,8 @@ struct Coroutine : TracedObject {  // `count`: unused
   CallFrame* frames_limit;  // one past the last usable frame
   Value* stack;
   CallFrame* frames;
-  Upvalue* open_upvalues;
   char* machine_stack_limit;  // lowest address its natives may reach; null: not started
+  Upvalue* open_upvalues;
   std::uint32_t* to_be_closed;
   std::uint32_t to_be_closed_count;
   std::uint32_t to_be_closed_capacity;
@@ -169,16 +171,24 @@ inline bool has_native_frames(const Coroutine* co) noexcept {
   return false;
 }
 
-// Whether nothing of a coroutine that is suspended in a yield of its own lies on its machine stack but frames that can be made
-// anew: it is deeper in no native and in no second vm::run. Looks at few frames and gives up on deep ones. Raises: nothing.
-inline bool needs_no_machine_stack(const Coroutine* co) noexcept {
+// Whether nothing of a coroutine lies on its machine stack, below what its running native has there, but frames that can be
+// made anew: it is deeper in no native and in no second vm::run. Looks at few frames and gives up on deep ones. Raises: nothing.
+inline bool needs_machine_stack_for_native_only(const Coroutine* co) noexcept {
   constexpr std::ptrdiff_t kFramesLookedAt = 16;
-  if (co->frame->flags != (kFrameNative | kFrameIntrinsic) || co->frame - co->frames > kFramesLookedAt || co->hook_mask != 0) return false;
-  for (const CallFrame* frame = co->frame; frame > co->frames; --frame) {
+  const CallFrame* frame = co->frame;
+  if (frame - co->frames > kFramesLookedAt || co->hook_mask != 0) return false;
+  if ((frame->flags & kFrameEntry) != 0 && frame != co->frames + 1) return false;
+  while (--frame > co->frames) {
     if ((frame->flags & (kFrameNative | kFrameIntrinsic)) == kFrameNative) return false;
     if ((frame->flags & kFrameEntry) != 0 && frame != co->frames + 1) return false;
   }
   return true;
+}
+
+// Whether nothing at all of a coroutine that is suspended in a yield or a wait of its own does. Raises: nothing.
+inline bool needs_no_machine_stack(const Coroutine* co) noexcept {
+  constexpr unsigned kKinds = kFrameNative | kFrameIntrinsic | kFrameProtected;
+  return (co->frame->flags & kKinds) == (kFrameNative | kFrameIntrinsic) && needs_machine_stack_for_native_only(co);
 }
 
 // Remembers `slot` as to-be-closed. Raises: kMemory.

@@ -196,7 +196,8 @@ std::size_t Heap::Internals::traverse_coroutine(Coroutine* co) noexcept {
   visit_optional(co->resumer);
   co->ran_since_mark = false;
   if (co->stack == nullptr) return kObjectUnits;
-  if (!is_running && !in_emergency) coroutine::shrink_stack(heap, co);
+  const bool may_move = co->status != CoroutineStatus::kLeft || co->fiber == nullptr;  // no native that waits is in it
+  if (!is_running && may_move && !in_emergency) coroutine::shrink_stack(heap, co);
   Value* const end = coroutine::stack_end(co);
   for (Value* slot = co->top; slot < end; ++slot) {
     if (!slot->is_nil()) slot->set_nil();

@@ -109,6 +109,20 @@ BATON_NOINLINE Next run_return(ThreadState& thread, Value* first, int count, Thr
   return Next::kError;
 }
 
+// The same from where `begin` leaves off.
+BATON_NOINLINE Next run_begun(ThreadState& thread, Next (*begin)(ThreadState& thread), Thrown* thrown) {
+  if (BATON_UNLIKELY(thread.dispatch == nullptr)) update_dispatch(thread);
+  try {
+    const Next next = begin(thread);
+    return next == Next::kContinue ? execute(thread) : next;
+  } catch (const ScriptError& error) {
+    thrown->emplace(error);
+  } catch (const std::bad_alloc&) {
+    thrown->emplace(ErrorId::kMemory);
+  }
+  return Next::kError;
+}
+
 }  // namespace
 
 Next run_call(ThreadState& thread, Value* function, int arguments, int wanted, Thrown* thrown) {
@@ -125,9 +139,9 @@ Next run_call(ThreadState& thread, Value* function, int arguments, int wanted, T
 }
 
 Next run_on(ThreadState& thread, std::ptrdiff_t entry, std::int32_t nesting, Thrown& thrown) {
-  Coroutine* co = thread.current;
   Retry retry;
   for (;;) {
+    Coroutine* co = thread.current;  // at the bottom of a machine stack another one may have gone on (task_turns.cpp)
     set_own_nesting(co, nesting);
     Next next = Next::kError;
     const bool inside = co->frame >= co->frames + entry;
@@ -169,6 +183,12 @@ Next continue_run(ThreadState& thread, int values) {
   return next == Next::kExit ? next : run_on(thread, 1, 0, thrown);
 }
 
+Next run_bottom(ThreadState& thread, Next (*begin)(ThreadState& thread)) {
+  Thrown thrown;
+  const Next next = run_begun(thread, begin, &thrown);
+  return next == Next::kExit ? next : run_on(thread, 1, 0, thrown);
+}
+
 int call(ThreadState& thread, int arguments, int wanted) {
   Coroutine* co = thread.current;
   const std::ptrdiff_t slot = co->top - arguments - 1 - co->stack;
@@ -192,6 +212,11 @@ void unwind_to(ThreadState& thread, const CallPlace& place) {
 }
 
 }  // namespace
+
+void end_failed(ThreadState& thread, const Value& handler) {
+  call_handler(thread, handler);
+  unwind_to(thread, CallPlace{0, static_cast<std::ptrdiff_t>(sizeof(Value)), 0});  // the body stands in slot 1
+}
 
 void abandon_to(ThreadState& thread, const CallMark& mark) noexcept {
   Coroutine* co = thread.current;

@@ -4,7 +4,6 @@
 // machine frame of a native lies around the switch, so only one return is mispredicted behind it. The frame of the native
 // exists all the same (kFrameIntrinsic), for tracebacks and debug functions. What is not the common case - hooks, errors,
 // full stacks, a coroutine that cannot be resumed - is left to vm::resume and vm::yield or to the functions named here.
-// async.checkpoint, which switches among tasks, is executed in the same way.
 // Both halves follow the same protocol (coroutines.cpp), so either side of a switch may be of either kind.
 //
 // Threading: the running native thread. Owner: vm; included by the interpreter and coroutines.cpp only.
@@ -159,32 +158,6 @@ BATON_ALWAYS_INLINE Next yield_here(ThreadState& thread, CallFrame* frame, Value
   if (BATON_UNLIKELY(co->hook_mask != 0)) return finish_return(thread, first, count);
   leave_intrinsic(co, co->frame, co->frame->base - 1, first, count, wanted);
   return Next::kContinue;
-}
-
-// Whether rotate_here may be tried for the native at `function`.
-BATON_ALWAYS_INLINE bool can_rotate_here(const ThreadState& thread, const CallFrame* frame, const Value* function,
-                                         int arguments) noexcept {
-  return !thread.interrupt.any() && thread.current->hook_mask == 0 && has_room_for_native(thread.current, frame, function, arguments);
-}
-
-// The call of async.checkpoint by the script frame `frame`; the caller asked can_rotate_here. Returns: false if nothing was
-// done, because this is no common case. Raises: as sched::checkpoint; what a return hook raises that was set meanwhile.
-BATON_ALWAYS_INLINE bool rotate_here(ThreadState& thread, CallFrame* frame, Value* function, int arguments, int wanted) {
-  Coroutine* co = thread.current;
-  push_intrinsic_frame(co, frame, function, function + 1 + arguments, wanted);
-  const SwitchRecord record = thread.shared.rotate_task(thread);
-  if (BATON_UNLIKELY(record.place == nullptr)) {
-    co->frame = frame;
-    return false;
-  }
-  *record.place = record.machine;
-  if (BATON_UNLIKELY(thread.arrival_is_open)) thread.shared.complete_rotation(thread);
-  if (BATON_UNLIKELY(co->hook_mask != 0)) {
-    (void)finish_return(thread, co->top, 0);
-  } else {
-    leave_intrinsic(co, co->frame, co->frame->base - 1, co->top, 0, wanted);
-  }
-  return true;
 }
 
 }  // namespace baton::vm

@@ -112,17 +112,7 @@ Next run_native(ThreadState& thread, Native* native, int arguments) {
   if (BATON_UNLIKELY(co->hook_mask & kHookCall)) hook_call(thread, false);
   if (machine_stack_low(co)) raise(ErrorId::kMachineStackOverflow);
   NativeCall call(thread, arguments);
-  const int count = native->function(call);
-  if (BATON_LIKELY(count == kResultInPlace)) {
-    if (BATON_LIKELY(co->frame->flags == kFrameNative && co->frame->wanted() == 1 && !co->hook_mask)) {
-      --co->frame;  // the result stands where the caller wants it
-      return Next::kContinue;
-    }
-    if (BATON_UNLIKELY(co->hook_mask & kHookReturn)) return return_visibly(thread, native);
-    return finish_return(thread, co->frame->base - 1, 1);
-  }
-  if (BATON_UNLIKELY(count == kNativeFailed)) return Next::kError;
-  return finish_return(thread, co->top - count, count);
+  return finish_native(thread, native, native->function(call));
 }
 
 Next call_native(ThreadState& thread, Value* function, int arguments, int wanted, std::uint16_t flags) {
@@ -169,6 +159,20 @@ Value* status_slot(ThreadState& thread) {
 }
 
 }  // namespace
+
+Next finish_native(ThreadState& thread, Native* native, int count) {
+  Coroutine* co = thread.current;
+  if (BATON_LIKELY(count == kResultInPlace)) {
+    if (BATON_LIKELY(co->frame->flags == kFrameNative && co->frame->wanted() == 1 && !co->hook_mask)) {
+      --co->frame;  // the result stands where the caller wants it
+      return Next::kContinue;
+    }
+    if (BATON_UNLIKELY(co->hook_mask & kHookReturn)) return return_visibly(thread, native);
+    return finish_return(thread, co->frame->base - 1, 1);
+  }
+  if (BATON_UNLIKELY(count == kNativeFailed)) return Next::kError;
+  return finish_return(thread, co->top - count, count);
+}
 
 void make_stack_room(ThreadState& thread, std::uint32_t slots) {
   Coroutine* co = thread.current;

@@ -63,6 +63,9 @@ BATON_ALWAYS_INLINE CallFrame* push_script_frame(ThreadState& thread, Value* fun
 // the caller wants them, pops the frame and completes callers that are intrinsics or instructions.
 Next finish_return(ThreadState& thread, Value* first, int count);
 
+// Ends the running native `native`, whose function returned `count`. Returns: as finish_return; kError.
+Next finish_native(ThreadState& thread, Native* native, int count);
+
 // Puts the __call metamethod of `*function` in front of it, so that the value becomes the first
 // argument. Returns where the function stands now, or null with the error in thread.pending.
 // Raises: kStackOverflow, kMemory.

@@ -37,6 +37,7 @@
 #include "vm/library_intrinsics.h"
 #include "vm/native.h"
 #include "vm/slow_paths.h"
+#include "vm/task_turns.h"
 
 namespace baton::vm {
 namespace {

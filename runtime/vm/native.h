@@ -39,6 +39,7 @@ namespace baton {
 inline constexpr int kResultInPlace = -1;  // call.result stored the one result at base[-1]
 inline constexpr std::size_t kLargeStringBytes = 1024;  // smaller ones come from the reserve below the cap
 inline constexpr int kNativeFailed = -2;   // ThreadState::pending holds the error
+inline constexpr int kNativeWaits = -3;    // the task waits, and the native will be called again: only as sched/wait.h says
 
 class NativeCall {
  public:

@@ -14,6 +14,15 @@ Next run(ThreadState& thread, Value* function, int arguments, int wanted);
 // are what the yield returns. Returns, Raises: as run.
 Next continue_run(ThreadState& thread, int values);
 
+// Runs what stands at the bottom of a machine stack: `begin` finds the frames of `thread.current` to go on with, and those of
+// other tasks may follow (task_turns.h). Returns: kExit or kError, as run, for the body of the coroutine that is
+// `thread.current` then. Raises: ForcedUnwind only.
+Next run_bottom(ThreadState& thread, Next (*begin)(ThreadState& thread));
+
+// Ends the body of the running coroutine, for which run_bottom returned kError: calls `handler` with thread.pending, closes its
+// variables; its frames are dropped. Raises: ForcedUnwind only.
+void end_failed(ThreadState& thread, const Value& handler);
+
 // Calls the message handler of an xpcall with thread.pending, frames still as at the error; its
 // result replaces thread.pending. Raises: ForcedUnwind only.
 void call_handler(ThreadState& thread, const Value& handler);

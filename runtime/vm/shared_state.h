@@ -65,11 +65,17 @@ struct SharedState final : RootVisitor {
   void (*park_fiber)(ThreadState& thread, Coroutine* co) = nullptr;
   bool parks_coroutines = false;
 
-  // async.checkpoint without a machine frame of a native, set by sched. `rotate_task` lets the other tasks run, as switch_to
-  // does of coroutines; `place` null: this is no common case, nothing was done. `complete_rotation` is to be called behind it
-  // if ThreadState::arrival_is_open says so. Raises (complete_rotation): as sched::checkpoint.
+  // Tasks taking turns on machine stacks (vm/task_turns.h), set by sched. `leave_task` makes another task the running one in place
+  // of one that waits, `rotate_task` in place of one that is ready, as switch_to does of coroutines: behind it anybody may be
+  // `thread.current`. `place` null: nothing was done, since this is no common case (rotate_task only).
+  SwitchRecord (*leave_task)(ThreadState& thread) = nullptr;
   SwitchRecord (*rotate_task)(ThreadState& thread) = nullptr;
-  void (*complete_rotation)(ThreadState& thread) = nullptr;
+  // To be called behind either if ThreadState::arrival_is_open. Raises: nothing.
+  void (*complete_arrival)(ThreadState& thread) = nullptr;
+  // The end of a checkpoint: delivers what was asked of the running task. Raises: as sched::checkpoint.
+  void (*look)(ThreadState& thread) = nullptr;
+  // The running task, which is new, begins. Returns: how many arguments lie behind its function. Raises: ForcedUnwind.
+  int (*begin_task)(ThreadState& thread) = nullptr;
 
   // A task met an interrupt that concerns the root: lets the root run now, if it can. Set by sched.
   void (*run_root_now)(ThreadState& thread) = nullptr;

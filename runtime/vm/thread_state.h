@@ -38,7 +38,7 @@ struct ThreadState {
   bool unwinding = false;         // it is being stopped: every safepoint throws ForcedUnwind
   bool stopped = false;           // ... by kInterruptStop, so inside finalizers too; the host's entry clears both
   bool runs_task = false;         // a task runs that is not the root's: interrupts of the root are not its own
-  bool arrival_is_open = false;   // behind a switch of tasks something is left to do: SharedState::complete_rotation
+  bool arrival_is_open = false;   // behind a switch of tasks something is left to do: SharedState::complete_arrival
   bool cancel_is_deferred = false;  // a cancellation came while a __close ran: kInterruptCancel is set again behind it
   std::uint32_t id = 0;           // 1: main
   std::string name;
