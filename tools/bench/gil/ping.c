@@ -5,8 +5,9 @@
  * It runs SERVER THREADS PORT [ARGUMENT], which connects to that port of this machine. It tells the server by single bytes what
  * to do: 'p' answer with one byte; 's' start the computing threads; 'e' end them; 'c' answer with how much they have done, 20
  * characters; 'q' end. It runs ROUNDS rounds of three phases, SECONDS each: pings without computing threads, computing threads
- * without pings, both. One ping leaves every millisecond; a ping that is late because the answer before came late counts from
- * when it should have left. With -l the pings beside computing threads are written to FILE: when each was sent and answered,
+ * without pings, both; the last two take turns in pieces, since the machine's speed changes by the second. A ping leaves every millisecond, or as soon as the answer before has come, and counts from when it left: one
+ * that could not leave in time is not made up for, so a server that takes 5 ms for each shows 5 ms. A phase ends by the clock. With
+ * -l the pings beside computing threads are written to FILE: when each was sent and answered,
  * in seconds of the monotonic clock. Prints for each round
  *
  *   idle p50, p99, busy p50, p99, p99.9, longest (all in microseconds), work per second without and with pings
@@ -26,7 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { kPeriodNs = 1000000, kMost = 1000000 };
+enum { kPeriodNs = 1000000, kMost = 1000000, kPieces = 10 };
 
 static int server;
 static int64_t times[kMost];
@@ -75,23 +76,42 @@ static int ascending(const void *a, const void *b) {
   return x < y ? -1 : x > y;
 }
 
-/* Pings for so long; the sorted reply times are in `times`. Returns how many. */
-static int ping(int64_t duration, FILE *list) {
+/* Pings for so long; the reply times are added to the `count` in `times`. Returns how many there are then. */
+static int ping(int64_t duration, int count, FILE *list) {
   int64_t began = now_ns(), next = began, answered = began;
-  int count = 0;
   char byte;
   while (next < began + duration && count < kMost) {
     sleep_until(next);
-    int64_t sent = answered > next ? next : now_ns(); /* the client's own late wake-up is not the server's */
+    int64_t sent = now_ns();
     tell('p');
     hear(&byte, 1);
     answered = now_ns();
     times[count++] = answered - sent;
     if (list != NULL) fprintf(list, "%.9f %.9f\n", (double)sent / 1e9, (double)answered / 1e9);
     next += kPeriodNs;
+    if (next < answered) next = answered;
   }
-  qsort(times, (size_t)count, sizeof times[0], ascending);
   return count;
+}
+
+static void sort_times(int count) { qsort(times, (size_t)count, sizeof times[0], ascending); }
+
+struct phase {
+  int64_t lasted, work;
+};
+
+static double rate(const struct phase *phase) { return (double)phase->work * 1e9 / (double)phase->lasted; }
+
+/* Adds what the computing threads do meanwhile: with pings, if `count` is not null. */
+static void work_for(struct phase *phase, int64_t duration, int *count) {
+  int64_t began = now_ns(), before = work_done();
+  if (count != NULL) {
+    *count = ping(duration, *count, ping_log);
+  } else {
+    sleep_until(began + duration);
+  }
+  phase->work += work_done() - before;
+  phase->lasted += now_ns() - began;
 }
 
 static double at(int count, double part) {
@@ -148,22 +168,20 @@ int main(int argc, char **argv) {
   start(argv + 4, argv[1]);
   int64_t duration = (int64_t)(atof(argv[2]) * 1e9);
   for (int round = atoi(argv[3]); round > 0; --round) {
-    ping(duration / 10, NULL);
-    int count = ping(duration, NULL);
+    ping(duration / 10, 0, NULL);
+    int count = ping(duration, 0, NULL);
+    sort_times(count);
     printf("%.1f %.1f ", at(count, 0.5), at(count, 0.99));
     if (threads > 0) tell('s');
     sleep_until(now_ns() + 100000000);
-    int64_t began = now_ns(), before = work_done();
-    sleep_until(began + duration);
-    int64_t ended = now_ns(), after = work_done();
-    double alone = (double)(after - before) * 1e9 / (double)(ended - began);
-    began = now_ns();
-    before = work_done();
-    count = ping(duration, ping_log);
-    ended = now_ns();
-    after = work_done();
-    printf("%.1f %.1f %.1f %.1f %.1f %.1f\n", at(count, 0.5), at(count, 0.99), at(count, 0.999), at(count, 1.0), alone,
-           (double)(after - before) * 1e9 / (double)(ended - began));
+    struct phase alone = {0}, both = {0};
+    count = 0;
+    while (both.lasted < duration) {
+      work_for(&alone, duration / kPieces, NULL);
+      work_for(&both, duration / kPieces, &count);
+    }
+    sort_times(count);
+    printf("%.1f %.1f %.1f %.1f %.1f %.1f\n", at(count, 0.5), at(count, 0.99), at(count, 0.999), at(count, 1.0), rate(&alone), rate(&both));
     fflush(stdout);
     if (threads > 0) tell('e');
     sleep_until(now_ns() + 50000000);
