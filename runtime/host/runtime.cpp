@@ -16,6 +16,7 @@
 #include <cstdlib>
 #include <new>
 
+#include "sync/os_thread.h"
 #include "value/coroutine.h"
 #include "vm/call.h"
 #include "vm/debug_hooks.h"
@@ -94,6 +95,7 @@ Runtime::Runtime(const RuntimeOptions& options) {
   shared_ = std::make_unique<SharedState>(random_seed(options));
   shared_->name = options.name;
   shared_->host = this;
+  if (options.owns_main_thread) allow_slices();
   if (options.memory_limit != SIZE_MAX) shared_->heap.set_limit(options.memory_limit);
   if (options.switch_interval_s > 0) {
     shared_->gil.set_switch_interval_ns(static_cast<std::int64_t>(options.switch_interval_s * 1e9));

@@ -24,6 +24,7 @@ struct RuntimeOptions {
   std::size_t memory_limit = SIZE_MAX;  // bytes
   double switch_interval_s = 0;       // 0: the default
   std::optional<std::uint64_t> sched_seed;  // native threads switch by this seed instead of by time
+  bool owns_main_thread = false;      // the creating thread runs nothing else: its slice at the kernel may be changed
   bool ignore_environment = false;    // no BATON_PATH, LUA_PATH ...
   void (*open_libraries)(ThreadState& thread) = nullptr;  // called once, under the GIL; null: no libraries
 };

@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -34,6 +35,39 @@ void copy_name(char (&target)[kNameBytes + 1], std::string_view name) noexcept {
   while (length < name.size() && length > 0 && inside_character(length)) --length;
   std::memcpy(target, name.data(), length);
   target[length] = '\0';
+}
+
+// The kernel's struct sched_attr, as of its first version; the C library has no name for it yet.
+struct SchedulingAttributes {
+  std::uint32_t size;
+  std::uint32_t policy;
+  std::uint64_t flags;
+  std::int32_t nice;
+  std::uint32_t priority;
+  std::uint64_t runtime_ns;  // of usual policies: the slice; 0: a kernel that has no slices
+  std::uint64_t deadline_ns;
+  std::uint64_t period_ns;
+};
+
+constexpr std::uint64_t kResetOnFork = 1;        // SCHED_FLAG_RESET_ON_FORK
+constexpr std::uint64_t kShortSliceNs = 100'000;  // the shortest that kernels grant
+constexpr std::uint64_t kLongSliceNs = 10'000'000;
+
+struct SliceOfThread {
+  bool allowed = false;
+  Slice slice = Slice::kUsual;
+};
+thread_local SliceOfThread slice_of_thread;
+
+bool read_scheduling(SchedulingAttributes& attributes) noexcept {
+  attributes = {};
+  return syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) == 0;
+}
+
+// Without negative nice values: to reset them in children, as the flag does, would be a change that nobody asked for.
+bool may_have_slices(const SchedulingAttributes& attributes) noexcept {
+  return (attributes.policy == SCHED_OTHER || attributes.policy == SCHED_BATCH) && attributes.nice >= 0 &&
+         attributes.runtime_ns != 0;
 }
 
 sigset_t asynchronous_signals() noexcept {
@@ -85,6 +119,7 @@ int OsThread::start(std::string_view name, std::size_t stack_bytes, ThreadCount*
       own.reset();
       if (start.name[0] != '\0') pthread_setname_np(pthread_self(), start.name);
       sharpen_timed_waits();
+      allow_slices();
       start.body(start.argument);
       if (start.count != nullptr) start.count->remove();
       return nullptr;
@@ -124,6 +159,23 @@ void set_current_thread_name(std::string_view name) noexcept {
 }
 
 void sharpen_timed_waits() noexcept { (void)prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL); }
+
+void allow_slices() noexcept { slice_of_thread.allowed = true; }
+
+void set_slice(Slice slice) noexcept {
+  SliceOfThread& own = slice_of_thread;
+  if (!own.allowed || own.slice == slice) return;
+  SchedulingAttributes attributes;
+  if (!read_scheduling(attributes) || !may_have_slices(attributes)) {
+    own.allowed = false;
+    return;
+  }
+  attributes.runtime_ns = slice == Slice::kShort ? kShortSliceNs : slice == Slice::kLong ? kLongSliceNs : 0;  // 0: the usual one
+  attributes.size = sizeof attributes;
+  attributes.flags = kResetOnFork;
+  own.allowed = syscall(SYS_sched_setattr, 0, &attributes, 0) == 0;
+  if (own.allowed) own.slice = slice;
+}
 
 void block_asynchronous_signals() noexcept {
   sigset_t blocked = asynchronous_signals();

@@ -68,6 +68,22 @@ void set_current_thread_name(std::string_view name) noexcept;
 // Asks the kernel to end this thread's timed waits as exactly as it can, instead of up to 50 us late.
 void sharpen_timed_waits() noexcept;
 
+// A thread's slice: how long the kernel lets it run before it looks at others who want the processor. A thread that wakes
+// takes the processor from one with a longer slice at once; against one with the same it waits, often for milliseconds.
+enum class Slice : std::uint8_t {
+  kUsual,  // what the kernel gives
+  kShort,  // for who must be quick when woken
+  kLong,   // for who computes and can be interrupted: it keeps nobody waiting, also no other process
+};
+
+// Lets `set_slice` work for the calling thread: for threads of our own, not for those of a host. A slice that was changed is not
+// inherited by threads and processes that this one starts. Nothing happens where policy or priority are not the usual ones.
+void allow_slices() noexcept;
+
+// Gives the calling thread that slice. A system call, unless it has it already or may not have it (`allow_slices`, a kernel
+// before Linux 6.12 or one that refuses): then nothing.
+void set_slice(Slice slice) noexcept;
+
 // Lets this thread's asynchronous signals wait for another thread. Synchronous ones (SIGSEGV ...) stay.
 void block_asynchronous_signals() noexcept;
 

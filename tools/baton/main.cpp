@@ -25,6 +25,7 @@ int run(const Options& options, int argc, char* const* argv) {
   runtime_options.memory_limit = options.memory_limit;
   runtime_options.switch_interval_s = switch_interval(options);
   runtime_options.sched_seed = options.sched_seed;
+  runtime_options.owns_main_thread = true;
   runtime_options.ignore_environment = options.ignore_environment;
   runtime_options.open_libraries = stdlib::open_all;
   host::Runtime runtime(runtime_options);

@@ -2,6 +2,9 @@
 
 #include <catch2/catch.hpp>
 
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <csignal>
 #include <cstring>
@@ -36,7 +39,64 @@ void wait_for_go(void* data) noexcept {
   while (!result.go.load()) sched_yield();
 }
 
+struct Scheduling {  // the kernel's struct sched_attr
+  std::uint32_t size = sizeof(Scheduling);
+  std::uint32_t policy = 0;
+  std::uint64_t flags = 0;
+  std::int32_t nice = 0;
+  std::uint32_t priority = 0;
+  std::uint64_t slice_ns = 0, deadline_ns = 0, period_ns = 0;
+};
+
+Scheduling scheduling() {
+  Scheduling result;
+  syscall(SYS_sched_getattr, 0, &result, sizeof result, 0);
+  return result;
+}
+
+struct Slices {
+  bool kernel_agrees = false;
+  Scheduling before, as_short, as_long, usual, child;
+};
+
+void note_scheduling(void* data) noexcept { *static_cast<Scheduling*>(data) = scheduling(); }
+
+void change_slices(void* data) noexcept {
+  auto& result = *static_cast<Slices*>(data);
+  result.before = scheduling();
+  Scheduling same = result.before;
+  same.flags = 1;  // SCHED_FLAG_RESET_ON_FORK
+  const bool may = same.slice_ns != 0 && same.policy == SCHED_OTHER && same.nice >= 0;
+  result.kernel_agrees = may && syscall(SYS_sched_setattr, 0, &same, 0) == 0;
+  set_slice(Slice::kShort);
+  result.as_short = scheduling();
+  set_slice(Slice::kLong);
+  result.as_long = scheduling();
+  OsThread child;
+  if (child.start("child", 0, nullptr, note_scheduling, &result.child) == 0) child.join();
+  set_slice(Slice::kUsual);
+  result.usual = scheduling();
+}
+
 }  // namespace
+
+TEST_CASE("os_thread: slices change for threads of our own, where the kernel has them, and are not inherited") {
+  Slices own;
+  OsThread thread;
+  REQUIRE(thread.start("slices", 0, nullptr, change_slices, &own) == 0);
+  thread.join();
+  CHECK(own.usual.slice_ns == own.before.slice_ns);
+  CHECK(own.child.slice_ns == own.before.slice_ns);
+  CHECK(own.as_short.policy == own.before.policy);
+  CHECK(own.as_long.nice == own.before.nice);
+  if (own.kernel_agrees) {
+    CHECK(own.as_short.slice_ns < own.before.slice_ns);
+    CHECK(own.as_long.slice_ns > own.before.slice_ns);
+  }
+  const std::uint64_t of_host = scheduling().slice_ns;
+  set_slice(Slice::kShort);
+  CHECK(scheduling().slice_ns == of_host);
+}
 
 TEST_CASE("os_thread: name, stack and signals are as asked") {
   Report result;
