@@ -733,7 +733,7 @@ Task* Scheduler::idle(ThreadState& thread, const char* what, bool gives_stack) n
       source->poll(deadline_ns, what);
     } else {
       Released released(thread.shared.gil, thread.gil_slot, what);
-      (void)owner_.parker().park(deadline_ns);
+      thread.shared.gil.park_outside(thread.gil_slot, owner_.parker(), deadline_ns);
     }
     set_idle(false);
     if (BATON_UNLIKELY(turn_is_awaited_) && root_.state_ == TaskState::kParked) {

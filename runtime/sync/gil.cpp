@@ -63,16 +63,31 @@
 // Figures. Turns are timed only while they are wanted; waiting and Released regions always. What a thread *held* is
 // its life less those two, which needs no clock on the fast paths.
 //
+// Spinning. A waiter looks for its notification before it sleeps when it expects the lock any moment (`Soon`): it has asked; or
+// it was cut short by a thread that answers somebody, which takes some 30 us; or the holder has woken it and blocks soon. And a
+// thread outside that waits for something of another thread's, if its last absence was brief (`park_outside`). A hand-over
+// then costs no system call and no wake-up, of which the latter takes 5 to 50 us. At most as many spin as processors would be
+// idle. Where the others have no processor of their own it is always in vain, so each failure leaves out twice as many
+// attempts as the last (`SpinLuck`); round trips on one processor take 10 us so, and took 127 without that.
+//
+// Slices. The kernel lets a thread run for its slice, 3 to 4 ms until the tick that ends it, before others on the same processor
+// have their turn, unless one wakes whose slice is shorter: that one goes first at once. So who computes (10 ms of contended
+// holding since it was outside) has a long slice while it has the lock or sleeps until it has it; it then keeps nobody waiting,
+// neither the thread that answers nor the client, which is another process. All others have a short one. Changes happen where
+// a turn begins or ends, never within one: a thread cut short goes on as it was. Two things were learnt from kernel traces. A waiter
+// that is woken with the lock must have its long slice already: woken with a short one it went before the client that had been
+// woken on that processor a moment ago, became long, and the client waited for the next tick. And a long slice is 10 ms, not 100:
+// the next heir may have to set its timer on the holder's processor if all others are in use.
+//
 // Processors. Only one computing thread runs at a time, so all of them together need one processor; the others should stay
 // free for those that return, and for who talks to them. But the kernel wakes a thread where it slept last: with two
-// computing threads the busy processor changed with every turn, and whoever slept there (the thread that answers, its
-// client) then waited behind a thread that had just begun, up to the kernel's own slice of 3 to 4 ms. So a computing thread
-// that hands over to another calls it to its own processor: it binds the sleeper to it, and the sleeper, having the lock,
-// takes its old set of processors back. The system calls are made without the mutex: a thread that came back meanwhile slept
-// at it, was woken on that same processor and lost 3 ms behind the computing thread. This is a hint for one wake-up; the
-// kernel's balancing stays free to move the holder anywhere, and the others follow. It costs 3 us of a turn. Intervals below
-// 4 ms do without: the next thread's timer then rings on the holder's own processor, and the kernel lets the holder run its
-// slice of 3 ms first. With 1 ms there were 85 to 105 hand-overs where 300 were due; without the call 307 to 329.
+// computing threads the busy processor changed with every turn, and whoever slept there was woken beside a thread that had just
+// begun. So a computing thread that hands over to another calls it to its own processor: it binds the sleeper to it, and the
+// sleeper, having the lock, takes its old set of processors back. The system calls are made without the mutex: a thread that
+// came back meanwhile slept at it, was woken on that same processor and lost 3 ms behind the computing thread. This is a hint for
+// one wake-up; the kernel's balancing stays free to move the holder anywhere, and the others follow. It costs 3 us of a turn.
+// Slices do not replace it: beside two computing threads p99 was 66 to 180 us with both, 200 to 2,300 with slices alone, 900 to
+// 3,000 with the call alone (five rounds each in turn). Intervals below 4 ms do without.
 //
 // Without time. `set_timed(false)` switches all of this off but the word, the mutex and the order of asking: no thread asks,
 // none goes first, no timer runs. The lock then changes hands only where its holder gives it up, which a seed decides
@@ -89,21 +104,17 @@
 // ns, a pair on std::mutex 18-19 in the same run. N = 2 ... 64 computing threads: 98 to 100 % of one thread's work per second
 // of processor time, equal shares. At an interval of 0.05 ms still 96 %. A thread that sleeps 1 us and computes 1 ms beside
 // three others gets 19 to 25 % of the processor. Reply to a ping over TCP, one per millisecond, as a multiple of the same without
-// computing threads: beside one p50 1.3, p99 0.9; beside two p50 1.1 to 1.7, p99 27 to 80, which is 2 to 4 ms and misses the goal of
-// 10. The same server in plain C, two busy threads and no lock, has p99 17 to 41 times in those minutes, with one 0.9. Of the slowest
-// 2 % of the pings two thirds lost most of their time with the answering thread asleep, the others with the client asleep; in
-// kernel traces the one or the other has been woken on the processor of a computing thread and waits, mostly 1 to 4 ms, for
-// the kernel's slice to end while the other processor is idle. All this beside other programs.
+// computing threads, on a quiet machine: beside 1, 2, 4, 16 computing threads p50 1.7, 1.7, 1.7, 1.8, p99 1.6, 1.9, 2.4, 5.6, which is
+// 76 to 304 us; they keep 97 to 100 % of their work. Without slices p99 beside two was 56. The longest of 1,000 is 2 to 4 ms: a
+// kernel thread, or the machine's host, has taken the holder's processor. Where another program uses one of the two processors
+// p99 is 1 to 3 ms again. Through a queue of 256 between two threads 6.2 to 7.2 M values/s, 4.4 when each slept at once; a round trip
+// between two threads 7 us.
 //
-// Not built, because what was measured pointed elsewhere (1 ping per ms over pipes, plain C threads without any lock as the
-// floor of the same minutes):
-//  - Revocable grants and virtual run time. Waits of more than 0.3 ms for the lock itself were mostly 0 to 5 in 1,000 pings;
-//    the others waited for a processor, which no order of the lock changes.
-// Tried, with results within the noise of such minutes and therefore left out:
-//  - Asking the kernel for longer or shorter slices of computing threads (sched_setattr, 0.1 to 100 ms), or making them batch
-//    or idle threads; children would inherit it.
-//  - Spinning 20 us for an asked holder. If it runs on another processor it answers within some microseconds; if not,
-//    spinning keeps it from running. 5 us was never worse.
+// Not built, because what was measured pointed elsewhere: revocable grants and virtual run time. Waits of more than 0.3 ms for
+// the lock itself were mostly 0 to 5 in 1,000 pings; the others waited for a processor, which no order of the lock changes.
+// Tried and left out:
+//  - Spinning 20 us for an asked holder, by a thread that came back. If it runs on another processor it answers within some
+//    microseconds; if not, spinning keeps it from running. 5 us was never worse.
 //  - Giving the lock up around writes that do not wait (io_stream.cpp tries first): the computing thread that is woken may
 //    take the answering thread's processor in the middle of its answer.
 #include "sync/gil.h"
@@ -122,6 +133,10 @@ constexpr std::int64_t kDefaultSpinNs = 20'000;
 constexpr std::int64_t kReturningSpinNs = 5'000;  // a holder that runs on another processor answers sooner
 constexpr std::int64_t kShortestFollowedIntervalNs = 4'000'000;  // the kernel lets a thread run 3 ms before it wakes one beside it
 constexpr std::int64_t kPatienceNs = 50'000;
+constexpr std::int64_t kSpinnerLeavesNs = 3'000;  // who spins while another begins to has as a rule just got what it looks for
+constexpr int kSpinsUntilAnswer = 3;  // who answers, or fills a queue, takes longer than who was asked
+constexpr std::int64_t kComputingNs = 10'000'000;
+constexpr std::int64_t kShortestLongTurnNs = 1'000'000;
 constexpr int kReturningTurnsPerInterval = 8;
 constexpr std::size_t kMostEndedKept = 1000;
 
@@ -165,6 +180,9 @@ GilSlot* Gil::attach(std::string_view name, InterruptWord* interrupt, const char
   slot->interrupt = interrupt;
   slot->credit_ns = 0;
   slot->credit_at_ns = 0;
+  slot->computed_ns = 0;
+  slot->was_brief = false;
+  slot->luck_invited = slot->luck_cut_short = slot->luck_outside = {};
   slot->attached_at_ns = slot->attached_since_ns = monotonic_ns();
   slot->region.store(outside, std::memory_order_relaxed);
   slot->released_at_ns.store(outside != nullptr ? slot->attached_at_ns : 0, std::memory_order_relaxed);
@@ -260,6 +278,7 @@ void Gil::acquire_slow(GilSlot* slot, std::int64_t came_back_ns) noexcept {
     begin_turn(holder, now, switch_interval_ns());
   }
   slot->wait_began_ns.store(came_back_ns != 0 ? came_back_ns : now, std::memory_order_relaxed);
+  if (came_back_ns != 0) slot->computed_ns = 0;
   slot->turn_left_ns = 0;
   refill_credit(slot, now, waiting_ + 2);
   slot->returning = is_timed_ && slot->credit_ns >= least_credit_ns();
@@ -267,9 +286,9 @@ void Gil::acquire_slow(GilSlot* slot, std::int64_t came_back_ns) noexcept {
   bool ahead = slot->returning && !slot->patient && returning_.first != nullptr && returning_.first->patient;
   join_line(slot, slot->returning ? returning_ : ordinary_, ahead);
   std::int64_t deadline = arm(slot, holder, now);
-  bool asked = slot == heir() && holder->asked;
+  Soon soon = slot == heir() && holder->asked ? Soon::kAsked : slot->patient ? Soon::kInvited : Soon::kNo;
   mutex_.unlock();
-  wait(slot, deadline, asked);
+  wait(slot, deadline, soon);
 }
 
 // Takes the lock if it is free; else makes sure that its word says it is wanted. Returns: whether `slot` has it.
@@ -305,6 +324,7 @@ void Gil::release_slow(GilSlot* slot) noexcept {
   }
   mutex_.unlock();
   wake(wakes);
+  set_slice(Slice::kShort);
 }
 
 bool Gil::hand_over(GilSlot* slot) noexcept {
@@ -336,7 +356,7 @@ bool Gil::hand_over(GilSlot* slot) noexcept {
   std::int64_t deadline = arm(slot, next, now);
   mutex_.unlock();
   wake(wakes);
-  wait(slot, deadline, cut_short);
+  wait(slot, deadline, cut_short ? Soon::kCutShort : Soon::kNo);
   return true;
 }
 
@@ -357,7 +377,7 @@ bool Gil::switch_now(GilSlot* slot) noexcept {
   std::int64_t deadline = arm(slot, next, now);
   mutex_.unlock();
   wake(wakes);
-  wait(slot, deadline, false);
+  wait(slot, deadline, Soon::kNo);
   return true;
 }
 
@@ -374,17 +394,18 @@ void Gil::end_hold(GilSlot* slot) noexcept {
 
 // ---- waiting ----
 
-// Sleeps until the word names `slot`. `deadline_ns`: what `arm` said. `near`: the lock is expected any moment.
-void Gil::wait(GilSlot* slot, std::int64_t deadline_ns, bool near) noexcept {
+// Sleeps until the word names `slot`. `deadline_ns`: what `arm` said.
+void Gil::wait(GilSlot* slot, std::int64_t deadline_ns, Soon soon) noexcept {
   for (;;) {
-    if (near) spin(slot);
+    choose_slice(slot, soon >= Soon::kCalled);
+    spin(slot, soon, deadline_ns);
     (void)slot->parker.park(deadline_ns);  // does not sleep, but consumes, if the spin found a notification
     if (holder_of(word_.load(std::memory_order_acquire)) == slot) break;
     ShortLock locked(mutex_);
     GilSlot* holder = holder_of(word_.load(std::memory_order_acquire));
     if (holder == slot) break;
     deadline_ns = arm(slot, holder, monotonic_ns());
-    near = slot == heir() && holder->asked && !will_call(holder, slot);
+    soon = slot != heir() || !holder->asked ? Soon::kNo : will_call(holder, slot) ? Soon::kCalled : Soon::kAsked;
   }
   const std::int64_t began = slot->wait_began_ns.load(std::memory_order_relaxed), now = monotonic_ns();
   add(slot->waited_ns, now - began);
@@ -394,26 +415,64 @@ void Gil::wait(GilSlot* slot, std::int64_t deadline_ns, bool near) noexcept {
     slot->called = false;
     (void)set_thread_processors(0, slot->processors);
   }
+  choose_slice(slot, true);
   note_holder(slot);
 }
 
-// Looks for a notification without sleeping, unless enough others do. It runs without the mutex, so it may not look at
-// `returning`: once the slot has the lock, the next waiter writes that.
-void Gil::spin(GilSlot* slot) noexcept {
+// `has_turn`: it has the lock, or sleeps until it has it; otherwise it must be quick when it is woken.
+void Gil::choose_slice(const GilSlot* slot, bool has_turn) const noexcept {
+  const bool computes = slot->computed_ns >= kComputingNs && switch_interval_ns() >= kShortestLongTurnNs;
+  set_slice(has_turn && computes ? Slice::kLong : Slice::kShort);
+}
+
+// Looks for a notification without sleeping. It runs without the mutex, so it may not look at `returning`: once the slot has
+// the lock, the next waiter writes that.
+void Gil::spin(GilSlot* slot, Soon soon, std::int64_t deadline_ns) noexcept {
   std::int64_t limit = spin_ns_.load(std::memory_order_relaxed);
-  if (slot->waits_returning) limit = std::min(limit, kReturningSpinNs);
-  if (limit <= 0) return;
-  bool came = false;
-  if (spinners_.fetch_add(1, std::memory_order_relaxed) < most_spinners_) {
-    std::int64_t end = monotonic_ns() + limit;
-    do {
-      for (int i = 0; i < 16 && !came; ++i) {
-        BATON_PAUSE_PROCESSOR();
-        came = slot->parker.notified();
-      }
-    } while (!came && monotonic_ns() < end);
+  if (soon == Soon::kInvited || soon == Soon::kCutShort) {
+    const bool invited = soon == Soon::kInvited;
+    look_for_notification(slot->parker, kSpinsUntilAnswer * limit, deadline_ns, invited ? &slot->luck_invited : &slot->luck_cut_short);
+  } else if (soon == Soon::kAsked) {
+    if (slot->waits_returning) limit = std::min(limit, kReturningSpinNs);
+    look_for_notification(slot->parker, limit, deadline_ns, nullptr);
   }
-  spinners_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void Gil::park_outside(GilSlot* slot, Parker& parker, std::int64_t deadline_ns) noexcept {
+  if (slot->was_brief && is_timed_) {
+    const std::int64_t limit = kSpinsUntilAnswer * spin_ns_.load(std::memory_order_relaxed);
+    look_for_notification(parker, limit, deadline_ns, &slot->luck_outside);
+  }
+  (void)parker.park(deadline_ns);
+}
+
+// Unless enough others do, and go on with it, or it was in vain lately. `luck` may be null.
+void Gil::look_for_notification(const Parker& parker, std::int64_t limit_ns, std::int64_t deadline_ns, SpinLuck* luck) noexcept {
+  if (limit_ns <= 0 || most_spinners_ == 0) return;
+  if (luck != nullptr && luck->left_out > 0) {
+    --luck->left_out;
+    return;
+  }
+  std::int64_t now = monotonic_ns();
+  const std::int64_t end = deadline_ns != kNoDeadline ? std::min(now + limit_ns, deadline_ns) : now + limit_ns;
+  const std::int64_t give_up = now + kSpinnerLeavesNs;
+  bool counted = false, came = parker.notified();
+  while (!came && now < end) {
+    if (!counted) {
+      counted = spinners_.fetch_add(1, std::memory_order_relaxed) < most_spinners_;
+      if (!counted) {
+        spinners_.fetch_sub(1, std::memory_order_relaxed);
+        if (now > give_up) return;
+      }
+    }
+    for (int i = 0; i < 16 && !came; ++i) {
+      BATON_PAUSE_PROCESSOR();
+      came = parker.notified();
+    }
+    now = monotonic_ns();
+  }
+  if (counted) spinners_.fetch_sub(1, std::memory_order_relaxed);
+  if (luck != nullptr) luck->note(came);
 }
 
 // Whether `next` is to go on where `holder` runs now: the essay says why.
@@ -544,6 +603,7 @@ void Gil::end_turn(GilSlot* slot, std::int64_t now_ns) noexcept {
   std::int64_t held = now_ns - slot->turn_began_ns;
   if (held > slot->longest_ns.load(std::memory_order_relaxed)) slot->longest_ns.store(held, std::memory_order_relaxed);
   slot->credit_ns -= held;
+  slot->computed_ns += held;
   refill_credit(slot, now_ns, waiting_ + 1);
 }
 

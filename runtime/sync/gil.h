@@ -9,6 +9,7 @@
 // the lock up.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -27,8 +28,20 @@
 namespace baton {
 
 inline constexpr std::int64_t kDefaultSwitchIntervalNs = 5'000'000;
+inline constexpr std::int64_t kBriefAbsenceNs = 50'000;
 inline constexpr std::int64_t kShortestSwitchIntervalNs = 50'000;
 inline constexpr std::int64_t kLongestSwitchIntervalNs = 1'000'000'000;
+
+// Whether it pays to look for a notification before sleeping. Where the others have no processor of their own it never comes
+// meanwhile: after each failure twice as many waits as after the last do without.
+struct SpinLuck {
+  std::uint16_t left_out = 0;  // so many waits from now on do without
+  std::uint16_t in_vain = 0;   // how many did after the last failure; successes halve it
+  void note(bool came) noexcept {
+    in_vain = static_cast<std::uint16_t>(came ? in_vain / 2 : std::min(256, std::max(4, in_vain * 2)));
+    if (!came) left_out = in_vain;
+  }
+};
 
 // A native thread's place at the lock. Slots are used again but not freed before the Gil: a late wake-up finds memory.
 // All members belong to gil.cpp and released.h.
@@ -42,6 +55,7 @@ struct alignas(kCacheLineBytes) GilSlot {
   std::int64_t turn_ends_ns = 0;     // holder: when an ordinary waiter may ask for the lock
   std::int64_t turn_left_ns = 0;     // waiter: rest of a turn that a returning thread cut short; 0: a whole one
   std::int64_t credit_ns = 0;        // enough of it: goes ahead of ordinary waiters
+  std::int64_t computed_ns = 0;      // owner: held while wanted, since it last came back from outside
   std::int64_t credit_at_ns = 0;     // when credit_ns was last brought up to date; 0: never waited yet
   std::int64_t armed_until_ns = 0;   // waiter: its timer's end; 0: it sleeps without a timer
   std::atomic<std::int64_t> wait_began_ns{0};  // 0: it does not wait; until its own thread has seen that it has the lock
@@ -51,6 +65,8 @@ struct alignas(kCacheLineBytes) GilSlot {
   bool asked = false;                // holder: kInterruptGilDrop was set for this turn
   bool waiting = false;
   bool attached = false;
+  bool was_brief = false;   // owner: its last absence was shorter than kBriefAbsenceNs
+  SpinLuck luck_invited, luck_cut_short, luck_outside;  // owner
   bool called = false;      // waiter: bound to the holder's processor until it has the lock
   int kernel_thread = 0;    // its number at the kernel, set by its first wait
   ProcessorSet processors;  // where it may run, while it is called
@@ -152,6 +168,9 @@ class Gil {
   }
   // The holder of the lock wakes the thread of `slot`, which is outside: it is to come when the holder blocks, or a moment later.
   static void invite(GilSlot* slot) noexcept { slot->invited.store(true, std::memory_order_relaxed); }
+  // Outside: sleeps in `parker` until notified or until `deadline_ns`; after a brief absence it looks for the notification for
+  // a moment first, since threads that exchange values notify each other soon. Its own thread only.
+  void park_outside(GilSlot* slot, Parker& parker, std::int64_t deadline_ns) noexcept;
   // Ends that, and blocks until `slot` holds the lock. Its own thread only.
   void come_back(GilSlot* slot) noexcept {
     const std::int64_t now = monotonic_ns();
@@ -161,6 +180,7 @@ class Gil {
     slot->released_ns.store(slot->released_ns.load(std::memory_order_relaxed) + now - began, std::memory_order_relaxed);
     slot->released_at_ns.store(0, std::memory_order_relaxed);
     slot->region.store(nullptr, std::memory_order_relaxed);
+    slot->was_brief = now - began < kBriefAbsenceNs;
     std::uintptr_t seen = kFree;
     if (BATON_LIKELY(word_.compare_exchange_strong(seen, bits_of(slot), std::memory_order_acquire, std::memory_order_relaxed))) {
       slot->wait_began_ns.store(0, std::memory_order_relaxed);
@@ -286,8 +306,18 @@ class Gil {
   // `came_back_ns`: since when it has been waiting; 0: since now.
   BATON_COLD void acquire_slow(GilSlot* slot, std::int64_t came_back_ns) noexcept;
   BATON_COLD void release_slow(GilSlot* slot) noexcept;
-  void wait(GilSlot* slot, std::int64_t deadline_ns, bool near) noexcept;
-  void spin(GilSlot* slot) noexcept;
+  // Why a waiter expects the lock any moment. From kCalled on its next wake-up gives it the lock.
+  enum class Soon : std::uint8_t {
+    kNo,
+    kInvited,   // the holder woke it: it blocks soon
+    kCalled,    // asked, and the holder binds it to its own processor
+    kAsked,
+    kCutShort,  // who has it now came back from outside and answers somebody
+  };
+  void wait(GilSlot* slot, std::int64_t deadline_ns, Soon soon) noexcept;
+  void choose_slice(const GilSlot* slot, bool has_turn) const noexcept;
+  void spin(GilSlot* slot, Soon soon, std::int64_t deadline_ns) noexcept;
+  void look_for_notification(const Parker& parker, std::int64_t limit_ns, std::int64_t deadline_ns, SpinLuck* luck) noexcept;
 
   // With the mutex held, but for call_next:
   bool enter_free_or_mark_wanted(GilSlot* slot, bool& first_waiter) noexcept;

@@ -155,6 +155,46 @@ TEST_CASE("gil: a thread that the holder woke in passing gets the lock from one 
   CHECK(gil.totals().forced > 0);
 }
 
+TEST_CASE("gil: a thread outside sleeps until it is notified or its time is over") {
+  Gil gil;
+  Worker worker(gil, "guest");
+  Parker parker;
+  for (int round = 0; round < 3; ++round) {  // from the second on its last absence was brief, if the machine is not busy
+    {
+      Released released(gil, worker.slot, "queue");
+      parker.unpark();
+      gil.park_outside(worker.slot, parker, kNoDeadline);
+      CHECK_FALSE(parker.notified());
+    }
+    Released released(gil, worker.slot, "sleep");
+    const std::int64_t until = monotonic_ns() + kMillisecond;
+    gil.park_outside(worker.slot, parker, until);
+    CHECK(monotonic_ns() >= until);
+  }
+}
+
+TEST_CASE("gil: threads that notify each other in turn lose no notification") {
+  Gil gil;
+  constexpr int kRounds = 2000;
+  Parker parkers[2];
+  std::atomic<int> turn{0};
+  auto play = [&](int me) {
+    Worker worker(gil, "player");
+    for (int i = 0; i < kRounds; ++i) {
+      while (turn.load() != me) {
+        Released released(gil, worker.slot, "turn");
+        gil.park_outside(worker.slot, parkers[me], kNoDeadline);
+      }
+      turn.store(1 - me);
+      parkers[1 - me].unpark();
+    }
+  };
+  std::thread other(play, 1);
+  play(0);
+  other.join();
+  CHECK(turn.load() == 0);
+}
+
 TEST_CASE("gil: a thread that comes back from outside does not wait for a whole turn") {
   Gil gil;
   gil.set_switch_interval_ns(200 * kMillisecond);
