@@ -134,6 +134,7 @@ constexpr std::int64_t kReturningSpinNs = 5'000;  // a holder that runs on anoth
 constexpr std::int64_t kShortestFollowedIntervalNs = 4'000'000;  // the kernel lets a thread run 3 ms before it wakes one beside it
 constexpr std::int64_t kPatienceNs = 50'000;
 constexpr std::int64_t kSpinnerLeavesNs = 3'000;  // who spins while another begins to has as a rule just got what it looks for
+constexpr std::uint16_t kWaitsOfNewThread = 4;  // do without spinning: many threads wait only once or twice in their lives
 constexpr int kSpinsUntilAnswer = 3;  // who answers, or fills a queue, takes longer than who was asked
 constexpr std::int64_t kComputingNs = 10'000'000;
 constexpr std::int64_t kShortestLongTurnNs = 1'000'000;
@@ -182,7 +183,8 @@ GilSlot* Gil::attach(std::string_view name, InterruptWord* interrupt, const char
   slot->credit_at_ns = 0;
   slot->computed_ns = 0;
   slot->was_brief = false;
-  slot->luck_invited = slot->luck_cut_short = slot->luck_outside = {};
+  slot->luck_invited = slot->luck_cut_short = {};
+  slot->luck_outside = {kWaitsOfNewThread, 0};
   slot->attached_at_ns = slot->attached_since_ns = monotonic_ns();
   slot->region.store(outside, std::memory_order_relaxed);
   slot->released_at_ns.store(outside != nullptr ? slot->attached_at_ns : 0, std::memory_order_relaxed);
