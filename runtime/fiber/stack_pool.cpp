@@ -39,6 +39,7 @@
 #include <new>
 
 #include "base/check.h"
+#include "base/mapping_cache.h"
 
 #if BATON_ASAN
 #include <sanitizer/asan_interface.h>
@@ -79,7 +80,19 @@ void unpoison([[maybe_unused]] std::byte* low, [[maybe_unused]] std::size_t byte
 #endif
 }
 
+#if !BATON_ASAN && !BATON_TSAN
+MappingCache<1> spare_slab;  // of kSmallestFirstSlabBytes
+void* take_spare_slab() noexcept { return spare_slab.take(); }
+bool keep_spare_slab(std::byte* low) noexcept { return spare_slab.keep(low); }
+#else
+void* take_spare_slab() noexcept { return nullptr; }
+bool keep_spare_slab(std::byte*) noexcept { return false; }
+#endif
+
 std::byte* map_bytes(std::size_t bytes) noexcept {
+  if (bytes == kSmallestFirstSlabBytes) {
+    if (void* spare = take_spare_slab()) return static_cast<std::byte*>(spare);
+  }
   void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) return nullptr;
   // Fails only on a kernel without huge pages, where there is nothing to prevent.
@@ -114,8 +127,12 @@ std::size_t resident_pages(std::byte* low, std::size_t bytes) noexcept {
 
 StackPool::StackPool() noexcept : bytes_per_stack_(kInitialBytesPerStack) {}
 
+// The first slab of a pool that never had another serves the next pool: one runtime's at the end, another's in the beginning.
 StackPool::~StackPool() {
-  for (const auto& slab : slabs_) unmap(*slab);
+  for (const auto& slab : slabs_) {
+    const bool is_small = slabs_.size() == 1 && slab->bytes() == kSmallestFirstSlabBytes;
+    if (!is_small || !keep_spare_slab(slab->low)) unmap(*slab);
+  }
 }
 
 FiberStack StackPool::take() noexcept {

@@ -22,6 +22,7 @@
 
 #include "host/embed_state.h"
 #include "sched/scheduler.h"
+#include "value/finalizers.h"
 #include "vm/debug_hooks.h"
 
 namespace baton::abi {
@@ -227,8 +228,12 @@ void end_watchdog(State* state) noexcept {
   state->has_budget.store(false, std::memory_order_relaxed);
 }
 
+// Most runtimes leave nothing behind that could run for long; the watchdog is a thread, which costs more than all the rest.
 FinalizerLimit::FinalizerLimit(State* state) noexcept {
   if (state->finalizer_limit_ns <= 0) return;
+  ThreadState& main = state->runtime->main_thread();
+  const bool is_alone = state->runtime->threads().threads().size() == 1 && sched::scheduler_of(main).task_count() == 0;
+  if (is_alone && main.root->to_be_closed_count == 0 && !finalizers::may_run_scripts(state->shared->heap)) return;
   abi::Limits limits;
   limits.wall_ns = state->finalizer_limit_ns;
   Failure* failure = nullptr;

@@ -29,7 +29,9 @@
 // begin_sweep forgets them all, which loses nothing, because the walk finds free cells by their kind.
 //
 // Returning memory. A wholly free page goes back to its chunk; a wholly free chunk is unmapped once
-// a few such are kept. No spare page is kept per class: taking one from the pool is two list
+// a few such are kept. The end of a heap leaves two chunks to the next one in the process, which is what a
+// heap with the libraries in it occupies: mapping them and faulting their pages in was a third of what opening
+// and closing a runtime costs. No spare page is kept per class: taking one from the pool is two list
 // operations.
 //
 // Sanitizers. Free cells are poisoned behind their first 16 bytes, so a stale pointer's use is seen.
@@ -41,6 +43,7 @@
 #include <cstdlib>
 
 #include "base/check.h"
+#include "base/mapping_cache.h"
 
 namespace baton {
 
@@ -80,8 +83,18 @@ void list_remove(T* item, T* T::*next, T** T::*previous) noexcept {
   if (item->*next != nullptr) (item->*next)->*previous = item->*previous;
 }
 
+#if !BATON_ASAN && !BATON_TSAN
+MappingCache<2> spare_chunks;
+void* take_spare_chunk() noexcept { return spare_chunks.take(); }
+bool keep_spare_chunk(void* base) noexcept { return spare_chunks.keep(base); }
+#else
+void* take_spare_chunk() noexcept { return nullptr; }
+bool keep_spare_chunk(void*) noexcept { return false; }
+#endif
+
 // Address space aligned to kPageBytes, or null.
 char* map_chunk() noexcept {
+  if (void* spare = take_spare_chunk()) return static_cast<char*>(spare);
   constexpr std::size_t kReserve = kChunkBytes + kPageBytes;
   void* mapping = mmap(nullptr, kReserve, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (mapping == MAP_FAILED) return nullptr;
@@ -103,7 +116,7 @@ PagePool::~PagePool() {
     Chunk* chunk = chunks_;
     chunks_ = chunk->next;
     Allocator::unpoison(chunk->base, kChunkBytes);
-    munmap(chunk->base, kChunkBytes);
+    if (!keep_spare_chunk(chunk->base)) munmap(chunk->base, kChunkBytes);
     std::free(chunk);
   }
 }

@@ -69,6 +69,8 @@
 #include <new>
 #include <utility>
 
+#include "value/closure.h"
+#include "value/finalizers.h"
 #include "value/heap_internals.h"
 #include "value/userdata.h"
 
@@ -309,14 +311,36 @@ std::size_t Heap::finalizer_count() const noexcept { return internals_->finaliza
 
 namespace {
 
-bool has_script_finalizer(Object* object, const String* name) noexcept {
+const Value& finalizer_of(const Object* object, const String* name) noexcept {
+  static const Value kNone;
   const Table* metatable = nullptr;
-  if (object->kind == ObjectKind::kTable) metatable = static_cast<Table*>(object)->metatable;
-  if (object->kind == ObjectKind::kUserdata) metatable = static_cast<Userdata*>(object)->metatable;
-  return metatable != nullptr && name != nullptr && !table::get_short_string(metatable, name)->is_native();
+  if (object->kind == ObjectKind::kTable) metatable = static_cast<const Table*>(object)->metatable;
+  if (object->kind == ObjectKind::kUserdata) metatable = static_cast<const Userdata*>(object)->metatable;
+  return metatable != nullptr && name != nullptr ? *table::get_short_string(metatable, name) : kNone;
+}
+
+// A table's may be any native that scripts have, also one that calls them.
+bool has_script_finalizer(const Object* object, const String* name) noexcept {
+  const Value& finalizer = finalizer_of(object, name);
+  return !finalizer.is_nil() && (object->kind == ObjectKind::kTable || !finalizer.is_native());
+}
+
+bool is_pure_finalizer(const Object* object, const String* name) noexcept {
+  const Value& finalizer = finalizer_of(object, name);
+  return finalizer.is_nil() ||
+         (object->kind == ObjectKind::kUserdata && finalizer.is_native() && name->view() == finalizer.native()->info->name);
 }
 
 }  // namespace
+
+bool finalizers::may_run_scripts(Heap& heap) noexcept {
+  Heap::Internals& h = heap.internals();
+  const auto is_pure = [&h](const Object* object) { return is_pure_finalizer(object, h.finalizer_name); };
+  Object* const* list = h.finalizable.items;
+  Object* const* queue = h.finalizer_queue.list.items;
+  return !std::all_of(list, list + h.finalizable.size, is_pure) ||
+         !std::all_of(queue + h.finalizer_queue.head, queue + h.finalizer_queue.list.size, is_pure);
+}
 
 void Heap::drop_script_finalizers(std::size_t first) noexcept {
   Internals& h = *internals_;
