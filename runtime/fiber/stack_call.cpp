@@ -12,14 +12,14 @@
 #define BATON_CFI(directive)
 #endif
 
-extern "C" __attribute__((naked, noinline)) void baton_call_on_stack(void*, void (*)(void*) noexcept, void*, void**) noexcept {
+extern "C" __attribute__((naked, noinline)) void baton_call_on_stack(void*, void*, void*, void**, void (*)(void*, void*) noexcept) noexcept {
   asm("pushq %rbp\n\t"
       BATON_CFI("def_cfa_offset 16") BATON_CFI("offset %rbp, -16")
       "movq %rsp, %rbp\n\t"
       BATON_CFI("def_cfa_register %rbp")
       "movq %rsp, (%rcx)\n\t"
       "movq %rdx, %rsp\n\t"
-      "callq *%rsi\n\t"
+      "callq *%r8\n\t"
       "movq %rbp, %rsp\n\t"
       "popq %rbp\n\t"
       BATON_CFI("def_cfa %rsp, 8")

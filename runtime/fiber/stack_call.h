@@ -13,10 +13,10 @@
 #if defined(__x86_64__) && defined(__ELF__) && !BATON_ASAN && !BATON_TSAN && !defined(__CET__)
 #define BATON_HAS_STACK_CALL 1
 
-// Calls `function(argument)` on the stack that grows down from `top`, a multiple of 16. Raises: nothing, and `function` lets
+// Calls `function(first, second)` on the stack that grows down from `top`, a multiple of 16. Raises: nothing, and `function` lets
 // nothing out.
-extern "C" [[gnu::visibility("hidden")]] void baton_call_on_stack(void* argument, void (*function)(void* argument) noexcept, void* top,
-                                                                  void** left) noexcept;
+extern "C" [[gnu::visibility("hidden")]] void baton_call_on_stack(void* first, void* second, void* top, void** left,
+                                                                  void (*function)(void* first, void* second) noexcept) noexcept;
 #else
 #define BATON_HAS_STACK_CALL 0
 #endif

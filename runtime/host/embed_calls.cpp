@@ -168,8 +168,7 @@ BATON_ALWAYS_INLINE Status run_call(ThreadState& thread, Coroutine* co, const vm
 
 template <bool kTexts>
 struct FunctionCall {
-  static void perform(InsideCall& call) noexcept {
-    ThreadState& thread = thread_of(call);
+  static void perform(InsideCall& call, ThreadState& thread) noexcept {
     Coroutine* co = thread.current;
     const vm::CallPlace place = vm::call_place(co, co->top);
     const int handler_depth = thread.handler_depth;

@@ -18,7 +18,7 @@
 namespace baton::host {
 
 // A call into the runtime; that of a script's function is made by the caller. How it is performed says a type P with a function
-// `static void perform(InsideCall&) noexcept`, which sets the outcome.
+// `static void perform(InsideCall&, ThreadState&) noexcept`, which sets the outcome.
 using InsideCall = abi::Call;
 
 inline ThreadState& thread_of(const InsideCall& call) noexcept { return *static_cast<ThreadState*>(call.thread); }
@@ -33,8 +33,8 @@ Outcome begin_outermost(State* state, Session& session, Failure** failure) noexc
 Outcome end_without_fiber(const InsideCall& call) noexcept;
 
 template <class P>
-BATON_NOINLINE void perform_inside(void* call) noexcept {
-  P::perform(*static_cast<InsideCall*>(call));
+BATON_NOINLINE void perform_inside(void* call, void* thread) noexcept {
+  P::perform(*static_cast<InsideCall*>(call), *static_cast<ThreadState*>(thread));
 }
 
 template <class P>
@@ -59,7 +59,7 @@ BATON_ALWAYS_INLINE Outcome run_inside(Session& session, InsideCall& call) noexc
   if (BATON_UNLIKELY(handled.caught != nullptr || handled.uncaught != 0)) return run_inside_catch<P>(session, call);
   if (session.inside.load(std::memory_order_relaxed)) {
     call.is_outermost = false;
-    perform_inside<P>(&call);
+    perform_inside<P>(&call, &thread);
     return call.outcome;
   }
   State* state = call.state;

@@ -219,9 +219,8 @@ struct BodyCall : InsideCall {
   Status (*body)(ThreadState& thread, void* context);
   void* context;
 
-  static void perform(InsideCall& inside) noexcept {
+  static void perform(InsideCall& inside, ThreadState& thread) noexcept {
     auto& call = static_cast<BodyCall&>(inside);
-    ThreadState& thread = thread_of(call);
     const vm::CallMark mark = vm::mark_call(thread, 0);
     Status status = Status::kOk;
     bool stopped = false;

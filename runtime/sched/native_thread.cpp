@@ -141,13 +141,13 @@ void NativeThread::refresh_dispatch() noexcept { vm::update_dispatch(state_); }
 Departure NativeThread::enter_kept(FiberContext& self, Arrival first) noexcept {
   NativeThread& thread = *static_cast<NativeThread*>(first.message);
   for (;;) {
-    thread.kept_body_(thread.kept_context_);
+    thread.kept_body_(thread.kept_context_, &thread.state_);
     thread.kept_body_ = nullptr;
     (void)switch_to(self, thread.native_fiber_.context, nullptr);
   }
 }
 
-void NativeThread::switch_to_kept_fiber(void (*body)(void* context) noexcept, void* context) noexcept {
+void NativeThread::switch_to_kept_fiber(void (*body)(void* context, void* state) noexcept, void* context) noexcept {
   kept_body_ = body;
   kept_context_ = context;
   Arrival arrival = switch_to(native_fiber_.context, kept_fiber_->context, this);

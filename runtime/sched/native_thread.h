@@ -75,9 +75,9 @@ class NativeThread {
   int wake_descriptor() noexcept;
   void drain_wake() noexcept;
 
-  // Runs `body(context)`, which lets no exception out, on a fiber of the root that is kept for the next time. Called on the
+  // Runs `body(context, &state())`, which lets no exception out, on a fiber of the root that is kept for the next time. Called on the
   // stack that the operating system gave, holding the GIL. Raises: kMemory, if there is no stack for it.
-  BATON_ALWAYS_INLINE void run_on_kept_fiber(void (*body)(void* context) noexcept, void* context);
+  BATON_ALWAYS_INLINE void run_on_kept_fiber(void (*body)(void* context, void* state) noexcept, void* context);
   // Gives that fiber back. Called outside `run_on_kept_fiber`, holding the GIL. Raises: nothing.
   void drop_kept_fiber() noexcept;
   // Makes the calling native thread's stack the one on which the thread's loop runs. Its own thread only, or, when that one is
@@ -110,7 +110,7 @@ class NativeThread {
   // While a body on the kept fiber is called: makes the context of the stack that it was called from.
   void make_native_context() noexcept;
   static Departure serve_natively(FiberContext& self, Arrival first) noexcept;
-  void switch_to_kept_fiber(void (*body)(void* context) noexcept, void* context) noexcept;
+  void switch_to_kept_fiber(void (*body)(void* context, void* state) noexcept, void* context) noexcept;
   void refresh_dispatch() noexcept;
   // The body of a spawned thread: calls the function on the root's stack.
   void call_function() noexcept;
@@ -125,7 +125,7 @@ class NativeThread {
   Fiber native_fiber_;
   Fiber* kept_fiber_ = nullptr;
   void* stack_pointer_ = nullptr;  // of the stack from which the kept fiber's body was called
-  void (*kept_body_)(void* context) noexcept = nullptr;  // null: done
+  void (*kept_body_)(void* context, void* state) noexcept = nullptr;  // null: done
   void* kept_context_ = nullptr;
   Scheduler scheduler_;
   std::unique_ptr<EventSource> events_;
@@ -139,18 +139,17 @@ class NativeThread {
   std::atomic<int> references_{1};
 };
 
-inline void NativeThread::run_on_kept_fiber(void (*body)(void* context) noexcept, void* context) {
+inline void NativeThread::run_on_kept_fiber(void (*body)(void* context, void* state) noexcept, void* context) {
   if (BATON_UNLIKELY(kept_fiber_ == nullptr)) make_kept_fiber();
   Coroutine* root = state_.root;
   char* const native_limit = root->machine_stack_limit;
   root->fiber = kept_fiber_;
   root->machine_stack_limit = reinterpret_cast<char*>(kept_fiber_->stack.low_limit);
-  const SharedState& shared = state_.shared;
-  if (BATON_UNLIKELY(state_.dispatch == nullptr || root->hook_mask != 0 || shared.is_seeded || shared.counts_instructions())) {
-    refresh_dispatch();  // else it is as the root's last switch has left it
+  if (BATON_UNLIKELY(state_.dispatch == nullptr || root->hook_mask != 0)) {
+    refresh_dispatch();  // else it is as the root's last switch, or whoever counts instructions, has left it
   }
 #if BATON_HAS_STACK_CALL
-  baton_call_on_stack(context, body, kept_fiber_, &stack_pointer_);
+  baton_call_on_stack(context, &state_, kept_fiber_, &stack_pointer_, body);
   if (BATON_UNLIKELY(native_fiber_.context.machine != nullptr)) native_fiber_.context = FiberContext{};  // it has served
 #else
   switch_to_kept_fiber(body, context);

@@ -167,7 +167,8 @@ BATON_ALWAYS_INLINE Next run_inline(ThreadState& thread, Value* function, int ar
   const std::int32_t nesting = own_nesting(co);
   Thrown thrown;
   Next next;
-  if (BATON_LIKELY(enter_script(thread, co, function, arguments, wanted))) next = run_frames(thread, &thrown);
+  const Entered entered = enter_script(thread, co, function, arguments, wanted);
+  if (BATON_LIKELY(entered.frame != nullptr)) next = run_entered(thread, entered, &thrown);
   else next = run_call(thread, function, arguments, wanted, &thrown);
   if (BATON_LIKELY(next == Next::kExit)) return next;
   return run_on(thread, entry, nesting, thrown);

@@ -29,6 +29,25 @@ BATON_ALWAYS_INLINE Next run_frames(ThreadState& thread, Thrown* thrown) {
   return Next::kError;
 }
 
+// What is known of a script function's frame that was just filled.
+struct Entered {
+  CallFrame* frame;  // null: it was not
+  Value* base;
+  const Prototype* prototype;
+};
+
+// The same from there.
+BATON_ALWAYS_INLINE Next run_entered(ThreadState& thread, const Entered& entered, Thrown* thrown) {
+  try {
+    return execute_entered(thread, entered.frame, entered.base, entered.prototype);
+  } catch (const ScriptError& error) {
+    thrown->emplace(error);
+  } catch (const std::bad_alloc&) {
+    thrown->emplace(ErrorId::kMemory);
+  }
+  return Next::kError;
+}
+
 // The same from the call of what is no script function, or needs a larger stack. Raises: ForcedUnwind.
 Next run_call(ThreadState& thread, Value* function, int arguments, int wanted, Thrown* thrown);
 
@@ -36,12 +55,12 @@ Next run_call(ThreadState& thread, Value* function, int arguments, int wanted, T
 // there. Raises: ForcedUnwind.
 Next run_on(ThreadState& thread, std::ptrdiff_t entry, std::int32_t nesting, Thrown& thrown);
 
-// Whether a script function can be entered at once, its frame filled here. Takes: a value with its arguments behind it.
-BATON_ALWAYS_INLINE bool enter_script(ThreadState& thread, Coroutine* co, Value* function, int arguments, int wanted) noexcept {
-  if (BATON_UNLIKELY(BATON_STRESS || !function->is_closure() || thread.dispatch == nullptr || co->frame + 1 >= co->frames_limit)) return false;
-  if (BATON_UNLIKELY(co->stack_limit - function <= static_cast<std::ptrdiff_t>(function->closure()->prototype->max_stack) + 1)) return false;
-  fill_script_frame(co, function, arguments, wanted, kFrameEntry);
-  return true;
+// Enters a script function if that can be done at once: its frame is filled here. Takes: a value with its arguments behind it.
+BATON_ALWAYS_INLINE Entered enter_script(ThreadState& thread, Coroutine* co, Value* function, int arguments, int wanted) noexcept {
+  if (BATON_UNLIKELY(BATON_STRESS || !function->is_closure() || thread.dispatch == nullptr || co->frame + 1 >= co->frames_limit)) return {};
+  const Prototype* prototype = function->closure()->prototype;
+  if (BATON_UNLIKELY(co->stack_limit - function <= static_cast<std::ptrdiff_t>(prototype->max_stack) + 1)) return {};
+  return {fill_script_frame(co, function, arguments, wanted, kFrameEntry), function + 1, prototype};
 }
 
 // Where a protected call began, in bytes from the beginnings of frames and stack: what failing goes back to.
@@ -81,7 +100,8 @@ BATON_ALWAYS_INLINE Status protected_call_at(ThreadState& thread, Coroutine* co,
   Value* function = slot_at(co, place);
   Thrown thrown;
   Next next;
-  if (BATON_LIKELY(enter_script(thread, co, function, arguments, wanted))) next = run_frames(thread, &thrown);
+  const Entered entered = enter_script(thread, co, function, arguments, wanted);
+  if (BATON_LIKELY(entered.frame != nullptr)) next = run_entered(thread, entered, &thrown);
   else next = run_call(thread, function, arguments, wanted, &thrown);
   if (BATON_UNLIKELY(next != Next::kExit)) return end_protected_call(thread, place, next, thrown, handler);
   set_own_nesting(co, place.nesting);

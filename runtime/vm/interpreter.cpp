@@ -449,6 +449,13 @@ Next execute(ThreadState& state) {
   return BATON_HANDLER(dispatch, word)(thread, pc, base, constants, frame, dispatch, word);
 }
 
+Next execute_entered(ThreadState& state, CallFrame* frame, Value* base, const Prototype* prototype) {
+  const Instruction* pc = prototype->code.items;
+  const auto* dispatch = static_cast<const HandlerTable*>(state.dispatch);
+  const std::uint64_t word = fetch(pc++);
+  return BATON_HANDLER(dispatch, word)(&state, pc, base, prototype->constants.items, frame, dispatch, word);
+}
+
 #else
 
 namespace {
@@ -524,6 +531,8 @@ const void* dispatch_table(bool traced) noexcept {
 }
 
 Next execute(ThreadState& state) { return interpret(&state, nullptr, nullptr); }
+
+Next execute_entered(ThreadState& state, CallFrame*, Value*, const Prototype*) { return interpret(&state, nullptr, nullptr); }
 
 #endif
 

@@ -10,6 +10,9 @@ namespace baton::vm {
 // Raises: what natives and slow paths raise. Called by vm::run only.
 Next execute(ThreadState& thread);
 
+// The same for the frame of the function of `prototype` that was just filled: what is known of it need not be read again.
+Next execute_entered(ThreadState& thread, CallFrame* frame, Value* base, const Prototype* prototype);
+
 // The handler table to put into ThreadState::dispatch: plain, or traced for hooks and seeded switching.
 const void* dispatch_table(bool traced) noexcept;
 

@@ -1,6 +1,6 @@
 // Limits for scripts that nobody has read.
 //
-//   baton::Config config;  config.libs = baton::libs::safe;  config.memory_limit = 64_MiB;
+//   baton::Config config;  config.libs = baton::libs::safe;  config.memory_limit = 64_MiB;  // using namespace baton::literals
 //   baton::VM vm{config};
 //   baton::Budget budget{vm, {.instructions = 10'000'000, .wall = 2s}};
 //   vm.run(source);        // throws Interrupted when a limit is exceeded

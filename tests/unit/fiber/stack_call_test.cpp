@@ -39,7 +39,7 @@ struct Visit {
   bool found = false;
 };
 
-[[gnu::noinline]] void look(void* argument) noexcept {
+[[gnu::noinline]] void look(void* argument, void*) noexcept {
   auto& visit = *static_cast<Visit*>(argument);
   volatile char here = 0;
   visit.on_stack = visit.on_stack && visit.stack->holds(const_cast<const char*>(&here));
@@ -52,7 +52,7 @@ struct Visit {
   return thrower(depth - 1) + kept;
 }
 
-void catching(void* argument) noexcept {
+void catching(void* argument, void*) noexcept {
   try {
     (void)thrower(5);
   } catch (const std::runtime_error&) {
@@ -66,12 +66,12 @@ _Unwind_Reason_Code seek(_Unwind_Context* context, void* argument) {
   return _URC_NO_REASON;
 }
 
-void walk(void* argument) noexcept { _Unwind_Backtrace(seek, argument); }
+void walk(void* argument, void*) noexcept { _Unwind_Backtrace(seek, argument); }
 
 // Its own return address is what the walk from the other stack must come to.
 [[gnu::noinline]] void call_walk(Visit& visit, void* top) {
   visit.sought = reinterpret_cast<std::uintptr_t>(__builtin_return_address(0));
-  baton_call_on_stack(&visit, walk, top, &visit.left);
+  baton_call_on_stack(&visit, nullptr, top, &visit.left, walk);
 }
 
 // Leaves the stack for a context made below the caller's frames, `depth` times, and comes back.
@@ -94,8 +94,9 @@ Departure serve(FiberContext& self, Arrival arrival) noexcept {
   }
 }
 
-void leaving(void* argument) noexcept {
+void leaving(void* argument, void* rounds) noexcept {
   auto& left = *static_cast<Left*>(argument);
+  BATON_CHECK(*static_cast<int*>(rounds) == left.rounds, "the second argument did not arrive");
   for (int i = 0; i < left.rounds; ++i) {
     if (left.native.machine == nullptr) {
       auto* top = static_cast<std::byte*>(left.stack_pointer);
@@ -114,7 +115,7 @@ TEST_CASE("a call on another stack comes back like any call") {
   std::vector<int> kept(100);
   for (int i = 0; i < 100; ++i) {
     kept[static_cast<std::size_t>(i)] = i;
-    baton_call_on_stack(&visit, look, stack.top(), &visit.left);
+    baton_call_on_stack(&visit, nullptr, stack.top(), &visit.left, look);
     CHECK(visit.left < static_cast<void*>(&visit));  // below this frame
     CHECK_FALSE(stack.holds(visit.left));
   }
@@ -126,7 +127,7 @@ TEST_CASE("a call on another stack comes back like any call") {
 TEST_CASE("exceptions are thrown and caught on the other stack") {
   const Stack stack;
   Visit visit;
-  for (int i = 0; i < 3; ++i) baton_call_on_stack(&visit, catching, stack.top(), &visit.left);
+  for (int i = 0; i < 3; ++i) baton_call_on_stack(&visit, nullptr, stack.top(), &visit.left, catching);
   CHECK(visit.caught == 3);
 }
 
@@ -146,7 +147,7 @@ TEST_CASE("the other stack may be left for a context below the caller's frames")
     left.rounds = rounds;
     volatile int canary[64];
     for (int i = 0; i < 64; ++i) canary[i] = i;
-    baton_call_on_stack(&left, leaving, stack.top(), &left.stack_pointer);
+    baton_call_on_stack(&left, &rounds, stack.top(), &left.stack_pointer, leaving);
     CHECK(left.served == rounds);
     for (int i = 0; i < 64; ++i) CHECK(canary[i] == i);
   }
