@@ -40,6 +40,8 @@ BATON_ALWAYS_INLINE void announce_departure([[maybe_unused]] FiberContext& from,
   __sanitizer_start_switch_fiber(finished ? nullptr : &from.fake_stack, to.stack_low, to.stack_bytes);
 #endif
 #if BATON_TSAN
+  // A native context is left from wherever the thread is: inside a call of another runtime that is a fiber of that one's.
+  if (from.entry == nullptr) from.tsan_fiber = __tsan_get_current_fiber();
   __tsan_switch_to_fiber(to.tsan_fiber, 0);
 #endif
 }
