@@ -63,6 +63,7 @@
 #include "value/heap.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -194,7 +195,12 @@ void unmap_buffer(void* buffer, std::size_t bytes) noexcept { munmap(buffer, byt
 
 void* remap_buffer(void* buffer, std::size_t old_bytes, std::size_t new_bytes) noexcept {
   void* mapping = mremap(buffer, old_bytes, new_bytes, MREMAP_MAYMOVE);
-  return mapping == MAP_FAILED ? nullptr : mapping;
+  if (mapping == MAP_FAILED) return nullptr;
+  if (new_bytes < old_bytes) {  // the rest of the last page stays, and may be grown into
+    const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    std::memset(static_cast<char*>(mapping) + new_bytes, 0, std::min((page - new_bytes % page) % page, old_bytes - new_bytes));
+  }
+  return mapping;
 }
 
 namespace {

@@ -7,7 +7,8 @@
 //
 // A Future is a handle: copies mean the same result. Who produces it calls resolve or reject, once; later calls do nothing.
 // Invariant: callbacks are called exactly once, by the thread that resolves (which may hold a VM's lock), or at once if the
-// result is there. A Future that nobody keeps is no loss: what it stands for goes on. Owner: shared by its copies. Threading: everything from any thread, without the lock.
+// result is there. A Future that nobody keeps is no loss: what it stands for goes on.
+// Owner: shared by its copies. Threading: everything from any thread, without the lock.
 #pragma once
 
 #include <chrono>

@@ -1,6 +1,7 @@
 // The heap: cycles, weak tables, ephemerons, finalizers, upvalues, stacks, the cap, the allocator.
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <random>
 #include <string>
 #include <vector>
@@ -8,6 +9,7 @@
 #include "value/closure.h"
 #include "value/coroutine.h"
 #include "value/heap.h"
+#include "value/heap_internals.h"
 #include "value/prototype.h"
 #include "value/root.h"
 #include "value/table.h"
@@ -433,4 +435,18 @@ TEST_CASE("heap: large constant tables of prototypes are marked in slices") {
     heap.verify();
   }
   for (int i = 0; i < 20000; ++i) REQUIRE(p->constants[i].string()->view() == "constant " + std::to_string(i));
+}
+
+TEST_CASE("heap: what a large buffer grows by is zero, also where it was shrunk within a page") {
+  const std::size_t large = kMappedBufferBytes + (std::size_t{1} << 20), small = kMappedBufferBytes + 100;
+  auto* bytes = static_cast<unsigned char*>(map_buffer(large));
+  REQUIRE(bytes != nullptr);
+  std::fill(bytes, bytes + large, 0xFF);
+  bytes = static_cast<unsigned char*>(remap_buffer(bytes, large, small));
+  REQUIRE(bytes != nullptr);
+  bytes = static_cast<unsigned char*>(remap_buffer(bytes, small, large));
+  REQUIRE(bytes != nullptr);
+  CHECK(std::all_of(bytes, bytes + small, [](unsigned char byte) { return byte == 0xFF; }));
+  CHECK(std::all_of(bytes + small, bytes + large, [](unsigned char byte) { return byte == 0; }));
+  unmap_buffer(bytes, large);
 }
