@@ -21,6 +21,7 @@ Header lines (comments in front of the first statement) may say
   `-- input: text`               a line of standard input      `-- exit: 3`          the exit status
   `-- differs: reason`           lua5.4 does something else here: the oracle run skips it; DIFFERENCES.md must name the file
   `-- baton only`                about something Lua does not have; the oracle run skips it
+  `-- heavy`                     too much for the stress build, which collects and moves stacks all the time (--without-heavy)
 A script runs in its own folder, with nothing but its file name as script name.
 """
 import argparse
@@ -47,6 +48,7 @@ class Expectation:
         self.error = None  # (line number of the mark, position text, message)
         self.header = {"options": [], "arguments": [], "input": [], "exit": [], "differs": []}
         self.baton_only = False
+        self.heavy = False
         text = path.read_bytes().decode("utf-8", "surrogateescape")
         in_header = True
         for number, line in enumerate(text.split("\n"), 1):
@@ -56,6 +58,8 @@ class Expectation:
             if in_header:
                 if line.strip() == "-- baton only":
                     self.baton_only = True
+                if line.strip() == "-- heavy":
+                    self.heavy = True
                 match = HEADER.match(line)
                 if match:
                     self.header[match.group(1)].append(match.group(2))
@@ -162,6 +166,7 @@ def main():
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--slowness", type=int, default=1, help="multiplies the time limit (sanitizers)")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only each Nth script (slow builds)")
+    parser.add_argument("--without-heavy", action="store_true", help="skip what the stress build takes too long for")
     parser.add_argument("--differences", type=pathlib.Path, help="the list of known differences to check")
     parser.add_argument("paths", nargs="*", type=pathlib.Path, help="files or folders (default: conformance, limits, regression)")
     options = parser.parse_args()
@@ -178,6 +183,10 @@ def main():
     if options.oracle:
         wanted = [e for e in expectations if not e.header["differs"] and not e.baton_only]
         skipped = len(expectations) - len(wanted)
+        expectations = wanted
+    if options.without_heavy:
+        wanted = [e for e in expectations if not e.heavy]
+        skipped += len(expectations) - len(wanted)
         expectations = wanted
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         for problems in pool.map(lambda e: run(e, interpreter), expectations):
