@@ -6,15 +6,23 @@
 
 namespace baton::closure {
 
-Closure* make(Heap& heap, Prototype* prototype) {
+namespace {
+
+// `make`, expanded where closures are made by the million.
+BATON_ALWAYS_INLINE Closure* make_here(Heap& heap, Prototype* prototype) {
   const std::uint32_t count = prototype->upvalues.size;
   auto* c = static_cast<Closure*>(
       heap.internals().allocate_cell(sizeof(Closure) + count * sizeof(Upvalue*), ObjectKind::kClosure));
   c->count = count;
   c->prototype = prototype;
+  BATON_SHORT_LOOP
   for (std::uint32_t i = 0; i < count; ++i) c->upvalues()[i] = nullptr;
   return c;
 }
+
+}  // namespace
+
+Closure* make(Heap& heap, Prototype* prototype) { return make_here(heap, prototype); }
 
 namespace {
 
@@ -30,7 +38,7 @@ Upvalue* insert_open(Upvalue* u, Value* slot, Upvalue** link) noexcept {
 }
 
 // Where the upvalue for `slot` stands in the list of `co`, or belongs.
-Upvalue** link_of(Coroutine* co, const Value* slot) noexcept {
+BATON_ALWAYS_INLINE Upvalue** link_of(Coroutine* co, const Value* slot) noexcept {
   Upvalue** link = &co->open_upvalues;
   while (*link != nullptr && (*link)->location > slot) link = &(*link)->next_open;
   return link;
@@ -42,9 +50,10 @@ Upvalue** link_of(Coroutine* co, const Value* slot) noexcept {
 // closure and upvalues are garbage, or found again by whoever repeats the instruction.
 Closure* capture(Heap& heap, Coroutine* co, Closure* outer, std::uint32_t index, Value* base) {
   Prototype* prototype = outer->prototype->prototypes[index];
-  Closure* c = make(heap, prototype);
+  Closure* c = make_here(heap, prototype);
   const UpvalueDescription* description = prototype->upvalues.items;
-  for (std::uint32_t i = 0; i < c->count; ++i, ++description) {
+  BATON_SHORT_LOOP
+  for (std::uint32_t i = 0, count = c->count; i < count; ++i, ++description) {
     c->upvalues()[i] = description->in_stack ? find_open(heap, co, base + description->index) : outer->upvalues()[description->index];
   }
   return c;

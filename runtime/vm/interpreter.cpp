@@ -238,6 +238,20 @@ BATON_ALWAYS_INLINE Value* result_slot_of_script(const CallFrame* frame, Value* 
   return base - 1 - (frame->argument_count + p->parameter_count + 1);
 }
 
+// Whether the function that begins at `base` has variables to be closed.
+BATON_ALWAYS_INLINE bool has_variables_to_close(const Coroutine* co, const Value* base) noexcept {
+  return co->to_be_closed_count != 0 && co->stack + co->to_be_closed[co->to_be_closed_count - 1] >= base;
+}
+
+// Whether a metamethod's result decides a jump of the instruction in `word`, and for which result it jumps.
+BATON_ALWAYS_INLINE bool finishes_comparison(std::uint64_t word) noexcept {
+  constexpr auto kFirst = static_cast<unsigned>(Opcode::kJumpIfEqual), kLast = static_cast<unsigned>(Opcode::kJumpUnlessGreaterEqualI);
+  return static_cast<unsigned>(word & 0xFF) - kFirst <= kLast - kFirst;
+}
+BATON_ALWAYS_INLINE bool jumps_if_true(std::uint64_t word) noexcept {
+  return ((static_cast<unsigned>(word & 0xFF) - static_cast<unsigned>(Opcode::kJumpIfEqual)) & 1) == 0;
+}
+
 // The metamethod of a table if it is a script function, for which EnterMetamethod needs nothing but a frame; else null.
 BATON_ALWAYS_INLINE const Value* script_metamethod(const SharedState& shared, const Value& v, Metamethod which) noexcept {
   if (!v.is_table() || v.table()->metatable == nullptr) return nullptr;
@@ -245,17 +259,55 @@ BATON_ALWAYS_INLINE const Value* script_metamethod(const SharedState& shared, co
   return method != nullptr && method->is_closure() ? method : nullptr;
 }
 
-// Puts the call of `which` with two operands behind the registers, as slow::call_metamethod does. Returns whether the left
-// operand has such a metamethod in script; what else there may be is left to the slow path.
-BATON_ALWAYS_INLINE bool prepare_metamethod(const SharedState& shared, const CallFrame* frame, const Value& a, const Value& b,
-                                            Metamethod which) noexcept {
-  const Value* method = script_metamethod(shared, a, which);
-  if (BATON_STRESS || method == nullptr) return false;
+// Puts the call of a metamethod with two operands behind the registers, as slow::call_metamethod does.
+BATON_ALWAYS_INLINE void put_metamethod(const CallFrame* frame, const Value& method, const Value& a, const Value& b) noexcept {
   Value* slot = frame->top;
-  slot[0] = *method;
+  slot[0] = method;
   slot[1] = a;
   slot[2] = b;
+}
+
+// The same for `which` of `object`, if that is a script function. Returns whether it is; what else there may be is left to
+// the slow path.
+BATON_ALWAYS_INLINE bool prepare_metamethod(const SharedState& shared, const CallFrame* frame, const Value& object, const Value& other,
+                                            Metamethod which) noexcept {
+  const Value* method = script_metamethod(shared, object, which);
+  if (BATON_STRESS || method == nullptr) return false;
+  put_metamethod(frame, *method, object, other);
   return true;
+}
+
+// Whether `v` certainly has no metamethod `which`.
+BATON_ALWAYS_INLINE bool lacks_metamethod(const SharedState& shared, const Value& v, Metamethod which) noexcept {
+  const Table* metatable = v.is_table() ? v.table()->metatable : shared.type_metatables[static_cast<int>(base_type(v.tag))];
+  if (v.is_userdata()) return false;
+  return metatable == nullptr || find_string(metatable, shared.metamethod_names[static_cast<int>(which)]) == nullptr;
+}
+
+// The same for an operator, whose right operand decides if the left one has no such metamethod.
+BATON_ALWAYS_INLINE bool prepare_operator(const SharedState& shared, const CallFrame* frame, const Value& a, const Value& b,
+                                          Metamethod which) noexcept {
+  const Value* method = script_metamethod(shared, a, which);
+  if (method == nullptr && lacks_metamethod(shared, a, which)) method = script_metamethod(shared, b, which);
+  if (BATON_STRESS || method == nullptr) return false;
+  put_metamethod(frame, *method, a, b);
+  return true;
+}
+
+// Puts the call of a table's __newindex behind the registers, if a store asks for it and it is a script function.
+BATON_ALWAYS_INLINE bool prepare_setter(const SharedState& shared, const CallFrame* frame, const Value& object, const Value& key,
+                                        const Value& value) noexcept {
+  if (BATON_STRESS || !object.is_table() || object.table()->metatable == nullptr) return false;
+  const Value* method = script_metamethod(shared, object, Metamethod::kNewIndex);
+  if (BATON_LIKELY(method == nullptr) || !table::get(object.table(), key)->is_nil()) return false;
+  put_metamethod(frame, *method, object, key);
+  frame->top[3] = value;
+  return true;
+}
+
+// Whether no __eq can be found for a table, as its metatable remembers.
+BATON_ALWAYS_INLINE bool lacks_equality(const Table* t) noexcept {
+  return t->metatable == nullptr || (t->metatable->flags & 1u << static_cast<int>(Metamethod::kEqual)) != 0;
 }
 
 // Whether the native at `function` can be called by call_native_here: not pcall or xpcall, no hooks, room.
@@ -279,7 +331,7 @@ BATON_ALWAYS_INLINE void push_pcall_frame(Coroutine* co, CallFrame* frame, Value
 
 // Whether a return from `frame` only ends a pcall that a script function called.
 BATON_ALWAYS_INLINE bool ends_pcall(const Coroutine* co, const CallFrame* frame) noexcept {
-  return frame->flags == kFrameUnderIntrinsic && frame[-1].flags == kPcallFlags && co->hook_mask == 0;
+  return (frame->flags & ~kFrameTailCall) == kFrameUnderIntrinsic && frame[-1].flags == kPcallFlags && co->hook_mask == 0;
 }
 
 // Ends the pcall whose frame is `frame`: true and `count` values at `first`.
