@@ -150,6 +150,13 @@ BATON_ALWAYS_INLINE const Value* element_of(const Value& object, const Value& ke
   return BATON_LIKELY(!slot->is_nil()) ? slot : nullptr;
 }
 
+// Whether a key of `t` without a value gets one without a metamethod being asked: there is no metatable, or it is known to
+// have no __newindex.
+BATON_ALWAYS_INLINE bool asks_nobody(const Table* t) noexcept {
+  constexpr unsigned kNoNewIndex = 1u << static_cast<int>(Metamethod::kNewIndex);
+  return t->metatable == nullptr || (t->metatable->flags & kNoNewIndex) != 0;
+}
+
 // The place of an element of an array part that `object` and `key` name, if a value can be stored there without more ado: it
 // has one, or no metamethod could be asked. Else null.
 BATON_ALWAYS_INLINE Value* element_to_store(const Value& object, const Value& key) noexcept {
@@ -159,7 +166,7 @@ BATON_ALWAYS_INLINE Value* element_to_store(const Value& object, const Value& ke
   if (BATON_UNLIKELY(index >= t->array_size)) return nullptr;
   Value* slot = &t->array[index];
   if (BATON_LIKELY(!slot->is_nil())) return slot;
-  return BATON_LIKELY(t->metatable == nullptr && t->mode == 0) ? slot : nullptr;
+  return BATON_LIKELY(asks_nobody(t) && t->mode == 0) ? slot : nullptr;
 }
 
 // find_inherited for methods of natives' objects, whose class may look for methods itself (native::class_with_methods).
@@ -183,7 +190,7 @@ inline bool needs_no_barrier(const Object* owner, const Value& value) noexcept {
 // own place and no metamethod could be asked. Such a place gets its first value here, so that absences are forgotten.
 BATON_ALWAYS_INLINE bool may_store(Table* t, const Value* slot) noexcept {
   if (BATON_LIKELY(!slot->is_nil())) return true;
-  if (slot == &table::kAbsent || t->metatable != nullptr || t->mode != 0) return false;
+  if (slot == &table::kAbsent || t->mode != 0 || !asks_nobody(t)) return false;
   t->flags = 0;
   return true;
 }
