@@ -169,6 +169,8 @@ BATON_ALWAYS_INLINE Value* element_to_store(const Value& object, const Value& ke
   return BATON_LIKELY(asks_nobody(t) && t->mode == 0) ? slot : nullptr;
 }
 
+constexpr std::uint64_t kTurnsAhead = 8;  // how many turns of a loop before its use an element is asked for
+
 // find_inherited for methods of natives' objects, whose class may look for methods itself (native::class_with_methods).
 BATON_ALWAYS_INLINE const Value* find_method(const SharedState& shared, const Table* metatable, const String* key) noexcept {
   const Value* index = find_string(metatable, shared.metamethod_names[static_cast<int>(Metamethod::kIndex)]);
