@@ -34,6 +34,11 @@
 // and closing a runtime costs. No spare page is kept per class: taking one from the pool is two list
 // operations.
 //
+// Places. A processor takes a load for dependent on an earlier store whose address has the same low twelve bits, and lets it
+// wait. If the cells of all pages began at the same offset, the few first cells of each class, which are all a small program
+// has, would lie in one another's way, and two sorts of memory are stored to all the time: registers and frames. So the first
+// page of a class may begin its cells elsewhere (SizeClass::place), and those of stacks do (coroutine.cpp).
+//
 // Sanitizers. Free cells are poisoned behind their first 16 bytes, so a stale pointer's use is seen.
 #include "value/allocator.h"
 
@@ -234,7 +239,8 @@ bool Allocator::refill_from_new_page(std::uint32_t index) noexcept {
   page->free = nullptr;
   page->used = 0;
   page->carved = 0;
-  page->capacity = static_cast<std::uint32_t>((kPageBytes - kPageHeaderBytes) / bytes);
+  page->first_cell = c.pages == nullptr ? c.place : static_cast<std::uint16_t>(kPageHeaderBytes);
+  page->capacity = static_cast<std::uint32_t>((kPageBytes - page->first_cell) / bytes);
   page->cell_bytes = bytes;
   page->size_class = static_cast<std::uint8_t>(index);
   page->is_available = false;

@@ -49,8 +49,9 @@ struct Page {
   std::uint32_t cell_bytes;
   std::uint8_t size_class;
   bool is_available;       // on the available list
+  std::uint16_t first_cell;  // offset of the first cell
 
-  char* cells() noexcept { return reinterpret_cast<char*>(this) + kPageHeaderBytes; }
+  char* cells() noexcept { return reinterpret_cast<char*>(this) + first_cell; }
   static Page* of(const void* cell) noexcept {
     return reinterpret_cast<Page*>(reinterpret_cast<std::uintptr_t>(cell) & ~(kPageBytes - 1));
   }
@@ -63,6 +64,7 @@ struct SizeClass {
   Page* available = nullptr;
   Page* pages = nullptr;
   Page* unswept = nullptr;    // objects: the next page to sweep, on `pages`
+  std::uint16_t place = kPageHeaderBytes;  // where the cells of a page begin that is the only one; set once
 };
 
 // Bytes of the cells of each class, and the class of each 64 bytes above kMaxFineCellBytes.

@@ -191,6 +191,18 @@ void push_to_be_closed(Heap& heap, Coroutine* co, Value* slot) {
 
 namespace baton {
 
+// Registers and frames of small programs lie where hardly anything else does: not at the beginning of a system page ("Places"
+// in allocator.cpp).
+void Heap::Internals::place_stacks() noexcept {
+  constexpr std::uint16_t kFramesPlace = 0x600, kRegistersPlace = 0x800;
+  for (std::uint32_t frames = coroutine::kFirstFrames; frames * sizeof(CallFrame) <= kMaxCellBytes; frames *= 2) {
+    buffers.size_class(size_class_of(frames * sizeof(CallFrame))).place = kFramesPlace;
+  }
+  for (std::uint32_t slots = coroutine::kFirstSlots; coroutine::bytes_for(slots) <= kMaxCellBytes; slots *= 2) {
+    buffers.size_class(size_class_of(coroutine::bytes_for(slots))).place = kRegistersPlace;
+  }
+}
+
 void Heap::Internals::free_spare_stacks() noexcept {
   for (std::size_t i = 0; i < spare_stacks.count; ++i) {
     free_buffer(spare_stacks.items[i].stack, coroutine::bytes_for(coroutine::kFirstSlots));

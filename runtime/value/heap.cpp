@@ -596,6 +596,7 @@ std::uint32_t Heap::seed() const noexcept { return internals_->seed; }
 Heap::Internals::Internals(Heap& owner, std::uint64_t seed_bits)
     : heap(owner), seed(static_cast<std::uint32_t>(seed_bits ^ (seed_bits >> 32))) {
   set_trigger(kMinTrigger);
+  place_stacks();
   create_intern_table();
 }
 

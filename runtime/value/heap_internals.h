@@ -284,6 +284,7 @@ struct Heap::Internals {
   void free_coroutine(Coroutine* co) noexcept;
   void free_prototype(Prototype* p) noexcept;
   void free_everything() noexcept;
+  void place_stacks() noexcept;
   void free_spare_stacks() noexcept;
   void clear_spare_stacks() noexcept;
   // Whether the stack of `co` is the one that all coroutines share that gave theirs back.
