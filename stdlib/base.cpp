@@ -306,9 +306,7 @@ Value change_mode(NativeCall& call, CollectorOption option) {
 
 Value step_collector(NativeCall& call) {
   std::int64_t kilobytes = call.optional_integer(2, 0);
-  bool ended = call.heap().step_explicit(kilobytes > 0 ? static_cast<std::size_t>(kilobytes) : 0);
-  vm::run_finalizers(call.thread());
-  return Value::boolean(ended);
+  return Value::boolean(vm::collect_step(call.thread(), kilobytes > 0 ? static_cast<std::size_t>(kilobytes) : 0));
 }
 
 int base_collectgarbage(NativeCall& call) {

@@ -99,18 +99,14 @@ void reduce_package(ThreadState& thread) {
   table::set_integer(thread.heap(), all, 2, canonical);
 }
 
-// A collection in bounded steps: with a large heap one whole collection could not be interrupted for long.
 int careful_collectgarbage(NativeCall& call) {
   static const char* const kNames[] = {"count", "collect", "step", "isrunning", nullptr};
   const int option = call.check_option(1, "collect", kNames);
   Heap& heap = call.heap();
   if (option == 0) return call.result(Value::from(static_cast<double>(heap.bytes_used()) / 1024.0));
   if (option == 3) return call.result(Value::boolean(heap.is_running()));
-  if (option == 2) return call.result(Value::boolean(heap.step_explicit(0)));
-  for (int cycles = 0; cycles < 2;) {  // the one that has begun, and a whole one
-    cycles += heap.step_explicit(0) ? 1 : 0;
-    vm::poll(call.thread());
-  }
+  if (option == 2) return call.result(Value::boolean(vm::collect_step(call.thread(), 0)));
+  vm::collect_all(call.thread());
   return call.result(Value::from(std::int64_t{0}));
 }
 

@@ -116,7 +116,7 @@ void repeat_bytes(NativeCall& call, char* bytes, std::size_t unit, std::size_t t
       if (more > piece) more = piece;
       vm::poll(call.thread());
     }
-    std::memcpy(bytes + done, bytes, more);
+    vm::copy_bytes(call.thread(), bytes + done, bytes, more, vm::SafepointKind::kBackEdge);
     done += more;
   }
 }
@@ -141,7 +141,7 @@ int string_rep(NativeCall& call) {
     call.push(Value::of(result));
     bytes = result->mutable_data();
   }
-  std::memcpy(bytes, s->data(), s->length);
+  vm::copy_bytes(call.thread(), bytes, s->data(), s->length, vm::SafepointKind::kBackEdge);
   if (!separator.empty()) std::memcpy(bytes + s->length, separator.data(), separator.size());
   repeat_bytes(call, bytes, unit, total);
   return total > kShortStringMax ? 1 : call.result_string({bytes, total});

@@ -38,6 +38,6 @@ Value byte_string(NativeCall& call, unsigned char byte);
 Table* make_byte_strings(Heap& heap);
 
 // Native loops over bytes poll after each piece of this size.
-inline constexpr std::size_t kPieceBytes = std::size_t{1} << 18;
+using vm::kPieceBytes;
 
 }  // namespace baton::stdlib

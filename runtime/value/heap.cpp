@@ -168,12 +168,13 @@ void* Heap::Internals::allocate_cell_slowly(std::uint32_t index) {
 }
 
 void* Heap::Internals::allocate_large(std::size_t bytes, ObjectKind kind) {
-  charge_any(bytes);
-  auto* header = static_cast<LargeHeader*>(std::malloc(sizeof(LargeHeader) + bytes));
-  if (header == nullptr) {
-    discharge(bytes);
-    raise(ErrorId::kMemory);
-  }
+  if (BATON_UNLIKELY(bytes > kMaxCharge)) raise(ErrorId::kMemory);
+  auto* header = static_cast<LargeHeader*>(allocate_block(sizeof(LargeHeader) + bytes));
+  return adopt_block(header, sizeof(LargeHeader) + bytes, kind);
+}
+
+Object* Heap::Internals::adopt_block(void* block, std::size_t bytes, ObjectKind kind) noexcept {
+  auto* header = static_cast<LargeHeader*>(block);
   header->next = large;
   header->bytes = bytes;
   large = header;
@@ -451,7 +452,7 @@ void Heap::Internals::finish_cycle() noexcept {
   } while (!cycle_ended);
 }
 
-void Heap::Internals::run_step(std::size_t units, std::uint64_t limit_ns) noexcept {
+std::size_t Heap::Internals::run_step(std::size_t units, std::uint64_t limit_ns) noexcept {
   const std::uint64_t start = now_ns();
   mode_metatable = nullptr;
   cycle_ended = false;
@@ -471,6 +472,7 @@ void Heap::Internals::run_step(std::size_t units, std::uint64_t limit_ns) noexce
   } else {
     set_trigger(used_at_step + (std::size_t{1} << step_size));
   }
+  return done;
 }
 
 void Heap::step() noexcept {
@@ -487,6 +489,17 @@ void Heap::step() noexcept {
   std::size_t units = debt / kUnitBytes * static_cast<std::size_t>(h.step_multiplier | 1);
   if (h.phase == CyclePhase::kSweep) units /= kSweepShare;
   h.run_step(units, is_late ? kLateStepLimitNs : kStepLimitNs);
+}
+
+std::uint64_t Heap::cycle_to_come() const noexcept {
+  return internals_->cycles + (internals_->phase == CyclePhase::kPause ? 1 : 2);
+}
+
+bool Heap::collect_until(std::uint64_t cycle) noexcept {
+  Internals& h = *internals_;
+  if (h.cycles < cycle) h.run_step(SIZE_MAX / 2, kStepLimitNs);
+  else if (h.strings.old != nullptr) h.move_chains(4096);
+  return h.cycles >= cycle && h.strings.old == nullptr;
 }
 
 void Heap::collect() noexcept {
@@ -524,18 +537,28 @@ bool Heap::collect_near_cap() noexcept {
   return has_grown;
 }
 
-bool Heap::step_explicit(std::size_t kilobytes) noexcept {
+std::size_t Heap::explicit_work(std::size_t kilobytes) noexcept {
   Internals& h = *internals_;
   const std::size_t basic = std::size_t{1} << h.step_size;
   std::size_t debt = basic;
   if (kilobytes > 0) {
     const std::size_t claimed = std::min(kilobytes, std::size_t{1} << 40) * 1024;
     h.set_trigger(h.trigger - std::min(h.trigger, claimed));
-    if (h.used() < h.trigger) return false;
+    if (h.used() < h.trigger) return 0;
     debt = std::max(claimed, basic);
   }
-  h.run_step(debt / kUnitBytes * static_cast<std::size_t>(h.step_multiplier | 1), UINT64_MAX);
-  return h.cycle_ended;
+  return debt / kUnitBytes * static_cast<std::size_t>(h.step_multiplier | 1);
+}
+
+std::size_t Heap::work_explicitly(std::size_t units) noexcept {
+  const std::size_t done = internals_->run_step(units, kStepLimitNs);
+  return internals_->cycle_ended || done >= units ? 0 : units - done;
+}
+
+bool Heap::step_explicit(std::size_t kilobytes) noexcept {
+  const std::size_t units = explicit_work(kilobytes);
+  if (units > 0) internals_->run_step(units, UINT64_MAX);
+  return units > 0 && internals_->cycle_ended;
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

@@ -136,6 +136,10 @@ class Heap {
   void step() noexcept;
   // A whole cycle: everything unreachable now is freed (or queued). Raises: nothing.
   void collect() noexcept;
+  // The same in bounded pieces, so that others may have the GIL in between: the number of the cycle after whose end all is freed
+  // that is unreachable now, and some work towards it. collect_until returns whether that cycle has ended. Raises: nothing.
+  std::uint64_t cycle_to_come() const noexcept;
+  bool collect_until(std::uint64_t cycle) noexcept;
   // collect without queueing finalizers' execution order problems: used at the cap; also shrinks nothing.
   void collect_emergency() noexcept;
   // Whether what is left below the cap has shrunk so far that a safepoint must collect (essay in heap.cpp).
@@ -146,6 +150,9 @@ class Heap {
   // collectgarbage("step", kilobytes): 0 is one basic step; else as if that much had been allocated, so that small amounts
   // add up until a step is due (manual 6.1). Returns whether a cycle ended.
   bool step_explicit(std::size_t kilobytes) noexcept;
+  // The same in bounded pieces: the work that is due, perhaps 0, and some of it. Returns: what is left of it, 0 when a cycle has ended.
+  std::size_t explicit_work(std::size_t kilobytes) noexcept;
+  std::size_t work_explicitly(std::size_t units) noexcept;
   bool is_running() const noexcept;
   void set_running(bool running) noexcept;  // collectgarbage "stop"/"restart"
   CollectorMode mode() const noexcept;

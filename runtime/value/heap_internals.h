@@ -118,10 +118,10 @@ enum class CyclePhase : std::uint8_t {
   kSweep,
 };
 
-// A header before objects that malloc holds.
+// A header before objects that have a block of their own (allocate_block).
 struct LargeHeader {
   LargeHeader* next;
-  std::size_t bytes;  // of the object
+  std::size_t bytes;  // of the block, with this header
 
   Object* object() noexcept { return reinterpret_cast<Object*>(this + 1); }
 };
@@ -167,6 +167,8 @@ struct Heap::Internals {
   void* allocate_cell(std::size_t bytes, ObjectKind kind);
   void* allocate_cell_slowly(std::uint32_t index);
   void* allocate_large(std::size_t bytes, ObjectKind kind);
+  // Makes an object of a block that begins with room for a LargeHeader.
+  Object* adopt_block(void* block, std::size_t bytes, ObjectKind kind) noexcept;
   Object* write_header(void* cell, ObjectKind kind, std::uint32_t size_class) noexcept {
     Object* object = static_cast<Object*>(cell);
     object->kind = kind;
@@ -177,6 +179,9 @@ struct Heap::Internals {
   }
   void* allocate_buffer(std::size_t bytes);
   void free_buffer(void* buffer, std::size_t bytes) noexcept;
+  // What is larger than a cell: from malloc, or a mapping of its own.
+  void* allocate_block(std::size_t bytes);
+  void free_block(void* block, std::size_t bytes) noexcept;
   bool is_dead(const Object* object) const noexcept { return (object->mark & other_white()) != 0; }
   std::uint8_t other_white() const noexcept { return white ^ (kMarkWhite0 | kMarkWhite1); }
 
@@ -186,7 +191,8 @@ struct Heap::Internals {
   std::size_t work(std::size_t budget) noexcept;
   void finish_cycle() noexcept;
   void end_cycle() noexcept;
-  void run_step(std::size_t units, std::uint64_t limit_ns) noexcept;
+  // Returns: units done.
+  std::size_t run_step(std::size_t units, std::uint64_t limit_ns) noexcept;
   void set_trigger(std::size_t bytes) noexcept;
   void announce(std::uint32_t reasons) noexcept {
     if (interrupt != nullptr) interrupt->set(reasons);
@@ -277,7 +283,7 @@ struct Heap::Internals {
   // Sweeps the next page of the class. Returns: false if none is left.
   bool sweep_next_page(std::uint32_t index) noexcept;
   std::size_t sweep(std::size_t budget) noexcept;  // 0: all is swept
-  void sweep_large(LargeHeader* header) noexcept;
+  void sweep_large() noexcept;
   void free_contents(Object* object) noexcept;
   // What free_contents of a dead object will touch is on its way into the cache.
   void prefetch_contents(const Object* object, std::uint8_t dead) const noexcept;
@@ -386,8 +392,8 @@ inline std::size_t buffer_bytes(std::size_t bytes) noexcept {
   return kSizeClasses.bytes[size_class_of((bytes + 15) & ~std::size_t{15})];
 }
 
-// Buffers of this size and more are mappings of their own, with large pages where the system has them: what was never written
-// in them is zero, and growing copies nothing.
+// Blocks of this size and more are mappings of their own, with large pages where the system has them: what was never written
+// in them is zero, growing copies nothing, and they are filled and unmapped several times faster.
 inline constexpr std::size_t kMappedBufferBytes = std::size_t{4} << 20;
 
 // Maps, unmaps, and gives a mapping another size, perhaps elsewhere; what it grows by is zero. Returns: null if the system
@@ -395,6 +401,20 @@ inline constexpr std::size_t kMappedBufferBytes = std::size_t{4} << 20;
 void* map_buffer(std::size_t bytes) noexcept;
 void unmap_buffer(void* buffer, std::size_t bytes) noexcept;
 void* remap_buffer(void* buffer, std::size_t old_bytes, std::size_t new_bytes) noexcept;
+
+inline void* Heap::Internals::allocate_block(std::size_t bytes) {
+  charge_any(bytes);
+  void* block = bytes < kMappedBufferBytes ? std::malloc(bytes) : map_buffer(bytes);
+  if (BATON_LIKELY(block != nullptr)) return block;
+  discharge(bytes);
+  raise(ErrorId::kMemory);
+}
+
+inline void Heap::Internals::free_block(void* block, std::size_t bytes) noexcept {
+  discharge(bytes);
+  if (bytes < kMappedBufferBytes) std::free(block);
+  else unmap_buffer(block, bytes);
+}
 
 inline void* Heap::Internals::allocate_buffer(std::size_t bytes) {
   if (BATON_LIKELY(bytes <= kMaxCellBytes)) {
@@ -406,11 +426,7 @@ inline void* Heap::Internals::allocate_buffer(std::size_t bytes) {
     discharge(kSizeClasses.bytes[index]);
     raise(ErrorId::kMemory);
   }
-  charge_any(bytes);
-  void* buffer = bytes < kMappedBufferBytes ? std::malloc(bytes) : map_buffer(bytes);
-  if (BATON_LIKELY(buffer != nullptr)) return buffer;
-  discharge(bytes);
-  raise(ErrorId::kMemory);
+  return allocate_block(bytes);
 }
 
 inline void Heap::Internals::free_buffer(void* buffer, std::size_t bytes) noexcept {
@@ -421,9 +437,7 @@ inline void Heap::Internals::free_buffer(void* buffer, std::size_t bytes) noexce
     buffers.push(buffer, index);
     return;
   }
-  discharge(bytes);
-  if (bytes < kMappedBufferBytes) std::free(buffer);
-  else unmap_buffer(buffer, bytes);
+  free_block(buffer, bytes);
 }
 
 // Sizes of the parts of a coroutine.

@@ -163,13 +163,17 @@ inline bool same_bytes(const char* a, const char* b, std::size_t bytes) noexcept
   return hash::load_word(a + last) == hash::load_word(b + last);
 }
 
-String* make_long(Heap::Internals& h, std::size_t length) {
-  if (BATON_UNLIKELY(length > kMaxStringBytes)) raise(ErrorId::kStringTooLong);
-  auto* s = static_cast<String*>(h.allocate_cell(sizeof(String) + length + 1, ObjectKind::kLongString));
+void init_long(const Heap::Internals& h, String* s, std::size_t length) noexcept {
   s->hash = h.seed;
   s->length = length;
   s->next = nullptr;
   s->mutable_data()[length] = '\0';
+}
+
+String* make_long(Heap::Internals& h, std::size_t length) {
+  if (BATON_UNLIKELY(length > kMaxStringBytes)) raise(ErrorId::kStringTooLong);
+  auto* s = static_cast<String*>(h.allocate_cell(sizeof(String) + length + 1, ObjectKind::kLongString));
+  init_long(h, s, length);
   return s;
 }
 
@@ -197,6 +201,18 @@ String* make(Heap& heap, std::string_view bytes) {
 String* make_uninitialised(Heap& heap, std::size_t length) {
   BATON_DCHECK(length > kShortStringMax);
   return make_long(heap.internals(), length);
+}
+
+static_assert(kTextOffset == sizeof(LargeHeader) + sizeof(String));
+static_assert(kAdoptedBytes == kMappedBufferBytes);  // so that making it shorter copies nothing
+
+String* adopt(Heap& heap, void* buffer, std::size_t buffer_bytes, std::size_t length) {
+  BATON_DCHECK(block_bytes(length) >= kAdoptedBytes && block_bytes(length) <= buffer_bytes);
+  Heap::Internals& h = heap.internals();
+  void* block = heap.resize_buffer(buffer, buffer_bytes, block_bytes(length));
+  auto* s = static_cast<String*>(h.adopt_block(block, block_bytes(length), ObjectKind::kLongString));
+  init_long(h, s, length);
+  return s;
 }
 
 bool equal(const String* a, const String* b) noexcept {

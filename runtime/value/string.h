@@ -48,6 +48,14 @@ String* make(Heap& heap, std::string_view bytes);
 // before anything else can see it; the NUL is in place. Raises: as make.
 String* make_uninitialised(Heap& heap, std::size_t length);
 
+// A text in a buffer of the heap (allocate_buffer) of block_bytes(capacity) bytes, kTextOffset from its start, can become a
+// string where it lies, if block_bytes(length) >= kAdoptedBytes. The buffer belongs to the string then. Raises: kMemory; the
+// buffer is the caller's as before.
+inline constexpr std::size_t kTextOffset = 16 + sizeof(String);
+inline constexpr std::size_t kAdoptedBytes = std::size_t{4} << 20;
+constexpr std::size_t block_bytes(std::size_t capacity) noexcept { return kTextOffset + capacity + 1; }
+String* adopt(Heap& heap, void* buffer, std::size_t buffer_bytes, std::size_t length);
+
 // Same content. Raises: nothing.
 bool equal(const String* a, const String* b) noexcept;
 

@@ -16,7 +16,8 @@
 //  3. Nothing here allocates; release functions of userdata and machine stacks run here, possibly inside
 //     an allocation, and touch no value.
 //
-// Large objects lie in a list of their own, each from malloc, swept one by one after the pages.
+// Large objects lie in a list of their own, swept one by one after the pages; a very large dead string is unmapped piece by
+// piece, from its end, since that takes the system long where it has small pages only.
 #include <algorithm>
 
 #include "value/code_block.h"
@@ -28,6 +29,8 @@ namespace baton {
 namespace {
 
 constexpr std::size_t kLargeUnits = 32;     // cost of one large object
+constexpr std::size_t kUnmapAtOnce = std::size_t{8} << 20;  // small pages take a tenth of a millisecond for each MB
+constexpr std::size_t kUnmapAlignment = std::size_t{2} << 20;
 constexpr std::uint32_t kLookAhead = 6;     // cells between freeing one and prefetching what another owns
 
 }  // namespace
@@ -176,18 +179,28 @@ bool Heap::Internals::sweep_next_page(std::uint32_t index) noexcept {
   return true;
 }
 
-void Heap::Internals::sweep_large(LargeHeader* header) noexcept {
+// Sweeps the first large object, or unmaps some of it if it is a very large dead string.
+void Heap::Internals::sweep_large() noexcept {
+  LargeHeader* header = large_unswept;
   Object* object = header->object();
   if ((object->mark & other_white()) == 0) {
+    large_unswept = header->next;
     object->mark = static_cast<std::uint8_t>((object->mark & ~kMarkColours) | white);
     header->next = large;
     large = header;
     return;
   }
   const std::size_t before = used();
-  free_contents(object);
-  discharge(header->bytes);
-  std::free(header);
+  if (header->bytes > kUnmapAtOnce && object->kind == ObjectKind::kLongString) {  // nothing looks at a dead one
+    const std::size_t kept = (header->bytes - kUnmapAtOnce / 2) & ~(kUnmapAlignment - 1);
+    unmap_buffer(reinterpret_cast<char*>(header) + kept, header->bytes - kept);
+    discharge(header->bytes - kept);
+    header->bytes = kept;
+  } else {
+    large_unswept = header->next;
+    free_contents(object);
+    free_block(header, header->bytes);
+  }
   note_swept(before);
 }
 
@@ -203,9 +216,7 @@ std::size_t Heap::Internals::sweep(std::size_t budget) noexcept {
     }
   }
   while (done < budget && large_unswept != nullptr) {
-    LargeHeader* header = large_unswept;
-    large_unswept = header->next;
-    sweep_large(header);
+    sweep_large();
     done += kLargeUnits;
   }
   return done;
@@ -230,7 +241,7 @@ void Heap::Internals::free_everything() noexcept {
       LargeHeader* header = list;
       list = header->next;
       free_contents(header->object());
-      std::free(header);
+      free_block(header, header->bytes);
     }
   }
   free_spare_stacks();

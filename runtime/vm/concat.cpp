@@ -11,7 +11,7 @@
 //  - The operands are not written before the result is complete: an operation that fails, or that is
 //    repeated because memory was found for it, finds them as they were.
 //  - What has been joined so far is a plain value between metamethod calls (no safepoint can be
-//    reached there) and an argument on the stack during one.
+//    reached there) and on the stack during one, and while a long text is made, which polls.
 //  - Numbers are written into a buffer here; they do not become string objects on the way.
 #include <cstring>
 
@@ -19,6 +19,7 @@
 #include "value/string.h"
 #include "vm/call.h"
 #include "vm/operations.h"
+#include "vm/safepoint.h"
 
 namespace baton::vm {
 namespace {
@@ -32,6 +33,19 @@ inline char* copy_words(char* to, const char* from, std::size_t bytes) noexcept 
   for (std::size_t i = 0; i < bytes; i += sizeof(std::uint64_t)) std::memcpy(to + i, from + i, sizeof(std::uint64_t));
   return to + bytes;
 }
+
+// What is pushed while it lives is popped again, also by an error: the operation may be repeated.
+class Pushed {
+ public:
+  explicit Pushed(ThreadState& thread) noexcept : coroutine_(thread.current), height_(coroutine_->top - coroutine_->stack) {}
+  ~Pushed() { coroutine_->top = coroutine_->stack + height_; }
+  Pushed(const Pushed&) = delete;
+  Pushed& operator=(const Pushed&) = delete;
+
+ private:
+  Coroutine* coroutine_;
+  std::ptrdiff_t height_;
+};
 
 // The texts of one run, collected from the right. Its arrays are written as far as they are used.
 class Run {
@@ -52,6 +66,23 @@ class Run {
     if (BATON_UNLIKELY(text.size > kMaxStringBytes - size_)) raise(ErrorId::kStringTooLong);
     size_ += text.size;
     ++count_;
+  }
+
+  bool is_long() const noexcept { return size_ > kPieceBytes; }
+
+  // A long result is put on the stack, above what has been joined so far: others may have the GIL while it is filled.
+  String* join_long(ThreadState& thread, const Value& joined) const {
+    if (only_ != nullptr && only_->length == size_) return only_;
+    const Pushed pushed(thread);
+    push(thread, joined);
+    String* s = string::make_uninitialised(thread.heap(), size_);
+    push(thread, Value::of(s));
+    char* out = s->mutable_data();
+    for (int i = count_ - 1; i >= 0; --i) {
+      copy_bytes(thread, out, texts_[i].data, texts_[i].size, SafepointKind::kBackEdge);
+      out += texts_[i].size;
+    }
+    return s;
   }
 
   String* join(Heap& heap) const {
@@ -110,7 +141,7 @@ void concat(ThreadState& thread, int count) {
       Run run;
       run.prepend(joined);
       while (left > 0 && has_text(operands[left - 1]) && !run.is_full()) run.prepend(operands[--left]);
-      joined = Value::of(run.join(thread.heap()));
+      joined = Value::of(BATON_UNLIKELY(run.is_long()) ? run.join_long(thread, joined) : run.join(thread.heap()));
     } else {
       --left;
       joined = join_by_metamethod(thread, operands[left], right != nullptr ? *right : joined);

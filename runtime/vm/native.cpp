@@ -204,6 +204,15 @@ void* NativeCall::test_userdata(int i, const char* class_name) noexcept {
   }
 }
 
+String* NativeCall::make_long_string(std::string_view bytes) {
+  vm::make_room(thread_, bytes.size());
+  String* result = string::make_uninitialised(heap(), bytes.size());
+  push(Value::of(result));
+  vm::copy_bytes(thread_, result->mutable_data(), bytes.data(), bytes.size(), vm::SafepointKind::kReturn);
+  pop();
+  return result;
+}
+
 int NativeCall::check_option(int i, const char* otherwise, const char* const* names) {
   const std::string_view name = otherwise != nullptr ? optional_text(i, otherwise) : check_text(i);
   for (int n = 0; names[n] != nullptr; ++n) {

@@ -78,9 +78,10 @@ class NativeCall {
     return kResultInPlace;
   }
   int result_string(std::string_view bytes) { return result(Value::of(make_string(bytes))); }
-  // A string for a result: at the memory cap a large one collects first, so `bytes` must not belong to an object that
-  // no root holds. Raises: kMemory, kStringTooLong.
+  // A string for a result: at the memory cap a large one collects first, and a very large one hands over while it is copied, so
+  // `bytes` must not belong to an object that no root holds. Raises: kMemory, kStringTooLong.
   String* make_string(std::string_view bytes) {
+    if (BATON_UNLIKELY(bytes.size() > vm::kPieceBytes)) return make_long_string(bytes);
     if (bytes.size() >= kLargeStringBytes) vm::make_room(thread_, bytes.size());
     return string::make(heap(), bytes);
   }
@@ -130,6 +131,7 @@ class NativeCall {
 
  private:
   // The slow halves of the inline functions above.
+  String* make_long_string(std::string_view bytes);
   void push_beyond(const Value& v);
   std::int64_t convert_integer(int i);
   double convert_number(int i);

@@ -18,6 +18,7 @@
 #include "vm/safepoint.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "value/root.h"
 #include "value/string.h"
@@ -245,6 +246,14 @@ void safepoint(ThreadState& thread, SafepointKind kind) {
   if (kind == SafepointKind::kBackEdge) raise_if_asked(thread);
 }
 
+void copy_bytes(ThreadState& thread, char* to, const char* from, std::size_t bytes, SafepointKind kind) {
+  for (; bytes > kPieceBytes; bytes -= kPieceBytes, to += kPieceBytes, from += kPieceBytes) {
+    std::memcpy(to, from, kPieceBytes);
+    if (thread.interrupt.any()) safepoint(thread, kind);
+  }
+  std::memcpy(to, from, bytes);
+}
+
 void run_finalizers(ThreadState& thread) {
   // An error may be on its way in the interrupted code (a __close method runs because of it).
   const Root<Value> error_in_flight(thread.heap(), thread.pending);
@@ -254,9 +263,25 @@ void run_finalizers(ThreadState& thread) {
 }
 
 void collect_all(ThreadState& thread) {
-  thread.heap().collect();
+  Heap& heap = thread.heap();
+  const std::uint64_t cycle = heap.cycle_to_come();
+  while (!heap.collect_until(cycle)) poll(thread);
   thread.interrupt.take(kInterruptFinalize);
   run_finalizers(thread);
+}
+
+bool collect_step(ThreadState& thread, std::size_t kilobytes) {
+  Heap& heap = thread.heap();
+  const std::uint64_t cycles = heap.statistics().cycles;
+  std::size_t units = heap.explicit_work(kilobytes);
+  while (units > 0) {
+    units = heap.work_explicitly(units);
+    if (heap.statistics().cycles != cycles) break;  // ended here, or by another thread meanwhile
+    if (units > 0) poll(thread);
+  }
+  const bool ended = heap.statistics().cycles != cycles;
+  run_finalizers(thread);
+  return ended;
 }
 
 }  // namespace baton::vm

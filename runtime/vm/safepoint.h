@@ -24,6 +24,10 @@ inline void poll(ThreadState& thread) {
   if (thread.interrupt.any()) safepoint(thread, SafepointKind::kBackEdge);
 }
 
+// Copies `bytes` that stay reachable to where nobody else looks, with a safepoint of that kind after each piece.
+inline constexpr std::size_t kPieceBytes = std::size_t{1} << 18;
+void copy_bytes(ThreadState& thread, char* to, const char* from, std::size_t bytes, SafepointKind kind);
+
 // Natives call this before an allocation of `bytes` that may be large: at the memory cap it collects in
 // emergency mode (no finalizer runs), so that the allocation fails only if memory is really full. A
 // safepoint for the caller's pointers, although it neither raises nor hands over. Raises: nothing.
@@ -53,7 +57,11 @@ void run_finalizers(ThreadState& thread);
 // there, and neither a cancellation nor an interrupt is delivered. Raises: nothing.
 bool in_finalizer(const ThreadState& thread) noexcept;
 
-// A full collection including finalizers found by it. For collectgarbage("collect").
+// A full collection including finalizers found by it, in pieces with polls between them. For collectgarbage("collect").
+// Raises: as a poll.
 void collect_all(ThreadState& thread);
+
+// collectgarbage("step", kilobytes), likewise. Returns: whether a cycle ended. Raises: as a poll.
+bool collect_step(ThreadState& thread, std::size_t kilobytes);
 
 }  // namespace baton::vm
