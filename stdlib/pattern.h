@@ -170,9 +170,10 @@ class Matcher {
   const char* match_balance(const char* s, const Node* node);
   const char* match_back(const char* s, const Node* node);
   bool one(const char* s, const Node* node) const noexcept;
-  const char* run_end(const char* s, const Node* node) const noexcept;
+  const char* piece_end(const char* s, std::size_t bytes) const noexcept;
+  const char* run_end(const char* s, const Node* node);
   bool at_frontier(const char* s, const Node* node) const noexcept;
-  const char* skip_to_start(const char* s) const noexcept;
+  const char* skip_to_start(const char* s);
   void spend(std::size_t steps) { if (BATON_UNLIKELY((budget_ -= static_cast<std::ptrdiff_t>(steps)) < 0)) refill(); }
   void refill();
   [[noreturn]] void fail(const Node* node);

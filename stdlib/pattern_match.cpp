@@ -101,16 +101,25 @@ const char* Matcher::match(const char* s, const Node* node, int depth) {
   }
 }
 
+// Where the next poll is due in a run of bytes from s that is longer than any other work.
+inline const char* Matcher::piece_end(const char* s, std::size_t bytes) const noexcept {
+  return static_cast<std::size_t>(end_ - s) > bytes ? s + bytes : end_;
+}
+
 // The end of the longest run of bytes from s that match the item.
-inline const char* Matcher::run_end(const char* s, const Node* node) const noexcept {
+inline const char* Matcher::run_end(const char* s, const Node* node) {
   if (node->kind == Kind::kAny) return end_;
-  if (node->kind == Kind::kByte) {
-    while (s < end_ && byte_at(s) == node->byte) ++s;
-    return s;
+  for (;;) {
+    const char* const stop = piece_end(s, vm::kPieceBytes);
+    if (node->kind == Kind::kByte) {
+      while (s < stop && byte_at(s) == node->byte) ++s;
+    } else {
+      const ByteSet set = pattern_.set(node->index);
+      while (s < stop && set.has(byte_at(s))) ++s;
+    }
+    if (BATON_LIKELY(s < stop || stop == end_)) return s;
+    vm::poll(call_.thread());
   }
-  const ByteSet set = pattern_.set(node->index);
-  while (s < end_ && set.has(byte_at(s))) ++s;
-  return s;
 }
 
 const char* Matcher::match_most(const char* s, const Node* node, int depth) {
@@ -183,16 +192,26 @@ bool Matcher::at_frontier(const char* s, const Node* node) const noexcept {
 }
 
 // The next place at or after s where the first item matches; null: there is none.
-const char* Matcher::skip_to_start(const char* s) const noexcept {
+const char* Matcher::skip_to_start(const char* s) {
   const Node* first = pattern_.first_byte_item();
-  const auto left = static_cast<std::size_t>(end_ - s);
-  if (first->kind == Kind::kByte) return static_cast<const char*>(std::memchr(s, first->byte, left));
-  if (first->kind == Kind::kLiteral) {
-    return find_bytes({s, left}, {pattern_.source() + first->index, first->length});
+  for (;;) {
+    const std::size_t overlap = first->kind == Kind::kLiteral ? first->length - 1u : 0;
+    const char* const stop = piece_end(s, vm::kPieceBytes + overlap);
+    const auto left = static_cast<std::size_t>(stop - s);
+    const char* found = nullptr;
+    if (first->kind == Kind::kByte) {
+      found = static_cast<const char*>(std::memchr(s, first->byte, left));
+    } else if (first->kind == Kind::kLiteral) {
+      found = find_bytes({s, left}, {pattern_.source() + first->index, first->length});
+    } else {
+      const ByteSet set = pattern_.set(first->index);
+      while (s < stop && !set.has(byte_at(s))) ++s;
+      if (s < stop) found = s;
+    }
+    if (found != nullptr || stop == end_) return found;
+    s = stop - overlap;
+    vm::poll(call_.thread());
   }
-  const ByteSet set = pattern_.set(first->index);
-  while (s < end_ && !set.has(byte_at(s))) ++s;
-  return s < end_ ? s : nullptr;
 }
 
 const char* Matcher::search(const char* start, const char** found) {

@@ -262,6 +262,7 @@ class Formatter {
   void quoted(std::string_view text) {
     out_.append('"');
     for (std::size_t i = 0; i < text.size(); ++i) {
+      if (BATON_UNLIKELY(i % kPieceBytes == kPieceBytes - 1)) vm::poll(call_.thread());
       const auto c = static_cast<unsigned char>(text[i]);
       if (c == '"' || c == '\\' || c == '\n') {
         out_.append('\\');

@@ -37,7 +37,8 @@ bool has_special_characters(std::string_view text) noexcept {
 // The first place at or after `start` (0-based) where `what` stands, or npos. Polls between large pieces.
 std::size_t find_plain(ThreadState& thread, std::string_view text, std::string_view what, std::size_t start) {
   if (what.empty()) return start;
-  const std::size_t piece = kPieceBytes * 16 + what.size();
+  // Each piece is searched with some preparation in proportion to what is searched for.
+  const std::size_t piece = what.size() < kPieceBytes / 4 ? kPieceBytes * 2 + what.size() : what.size() * 9;
   while (text.size() - start >= what.size()) {
     const std::size_t bytes = text.size() - start < piece ? text.size() - start : piece;
     const char* found = pattern::find_bytes(text.substr(start, bytes), what);
@@ -165,6 +166,13 @@ class Substitution {
   void append(const char* from, const char* to) { result_.append({from, static_cast<std::size_t>(to - from)}); }
   String* finish() { return result_.finish(); }
 
+  // Long replacements make a long result in few matches.
+  void poll() {
+    if (BATON_LIKELY(result_.size() - polled_at_ < kPieceBytes)) return;
+    polled_at_ = result_.size();
+    vm::poll(call_.thread());
+  }
+
   // Appends what replaces a match. Returns: whether it is something else than the match itself.
   bool replace(const char* start, const char* end) {
     const Value& by = call_.arg(3);
@@ -245,6 +253,7 @@ class Substitution {
   std::string_view template_;
   bool is_plain_ = false;
   StringBuilder result_;
+  std::size_t polled_at_ = 0;
 };
 
 int string_gsub(NativeCall& call) {
@@ -275,6 +284,7 @@ int string_gsub(NativeCall& call) {
       substitution.append(copied, found);
       if (substitution.replace(found, end)) changed = true;
       copied = place = last_end = end;
+      substitution.poll();
     }
     if (compiled.is_anchored()) break;
   }

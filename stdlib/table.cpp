@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::int64_t kMaxInteger = std::numeric_limits<std::int64_t>::max();
 constexpr std::uint64_t kPollElements = 1024;
+constexpr std::int64_t kMovedAtOnce = 1 << 16;
 
 // Polls at every kPollElements-th call.
 class Poller {
@@ -145,18 +146,32 @@ int brief_unpack(SharedState&, Value* function, int arguments) {
 
 // --- move ------------------------------------------------------------------------------------------------------------
 
-// Copies within array parts if both ranges lie there; makes room in an empty list first.
-bool move_directly(NativeCall& call, const Value& from, std::int64_t first, std::int64_t count, const Value& to, std::int64_t target) {
-  if (!in_array(from, first, first + (count - 1)) || !is_plain(to)) return false;
+// Makes room in an empty list for what comes from an array part.
+void make_room_to_move(NativeCall& call, const Value& from, std::int64_t first, std::int64_t count, const Value& to, std::int64_t target) {
+  if (!in_array(from, first, first + (count - 1)) || !is_plain(to)) return;
   Table* destination = to.table();
   const bool is_empty = destination->array_size == 0 && destination->nodes == &table::kEmptyNode;
-  if (is_empty && target == 1 && (destination->mode & kTableFrozen) == 0) {
-    vm::repeat_at_cap(call.thread(), [&] { table::resize(call.heap(), destination, static_cast<std::uint32_t>(count), 0); });
-  }
-  if (!in_array(to, target, target + (count - 1))) return false;
+  if (!is_empty || target != 1 || (destination->mode & kTableFrozen) != 0) return;
+  vm::repeat_at_cap(call.thread(), [&] { table::resize(call.heap(), destination, static_cast<std::uint32_t>(count), 0); });
+}
+
+// Copies within array parts if both ranges lie there.
+bool move_directly(NativeCall& call, const Value& from, std::int64_t first, std::int64_t count, const Value& to, std::int64_t target) {
+  if (!in_array(from, first, first + (count - 1)) || !in_array(to, target, target + (count - 1))) return false;
+  Table* destination = to.table();
   move_slots(destination->array + target - 1, from.table()->array + first - 1, static_cast<std::size_t>(count));
   array_written(call.heap(), destination, target, target + (count - 1));
   return true;
+}
+
+void move_one_by_one(ThreadState& thread, const Value& from, std::int64_t first, std::int64_t count, const Value& to,
+                     std::int64_t target, bool upwards) {
+  Poller poller(thread);
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::int64_t offset = upwards ? i : count - 1 - i;
+    list_set(thread, to, target + offset, list_get(thread, from, first + offset));
+    poller.count();
+  }
 }
 
 int table_move(NativeCall& call) {
@@ -171,14 +186,18 @@ int table_move(NativeCall& call) {
   if (first <= 0 && last >= number::add(kMaxInteger, first)) call.argument_error(3, "too many elements to move");
   const std::int64_t count = last - first + 1;
   if (target > kMaxInteger - count + 1) call.argument_error(4, "destination wrap around");
-  if (move_directly(call, from, first, count, to, target)) return call.result(to);
+  make_room_to_move(call, from, first, count, to, target);
+  if (count <= kMovedAtOnce && move_directly(call, from, first, count, to, target)) return call.result(to);
   ThreadState& thread = call.thread();
-  Poller poller(thread);
   const bool upwards = target > last || target <= first || (to_argument != 1 && !vm::equal(thread, from, to));
-  for (std::int64_t i = 0; i < count; ++i) {
-    const std::int64_t offset = upwards ? i : count - 1 - i;
-    list_set(thread, to, target + offset, list_get(thread, from, first + offset));
-    poller.count();
+  for (std::int64_t done = 0; done < count;) {  // in pieces: others may change both tables in between
+    const std::int64_t piece = count - done < kMovedAtOnce ? count - done : kMovedAtOnce;
+    const std::int64_t start = upwards ? done : count - done - piece;
+    if (!move_directly(call, from, first + start, piece, to, target + start)) {
+      move_one_by_one(thread, from, first + start, piece, to, target + start, upwards);
+    }
+    done += piece;
+    vm::poll(thread);
   }
   return call.result(to);
 }
@@ -239,10 +258,14 @@ int table_concat(NativeCall& call) {
   if (String* whole = concat_directly(call, list, separator, i, last)) return call.result(Value::of(whole));
   StringBuilder result(call.thread());
   Poller poller(call.thread());
+  std::size_t polled_at = 0;
   for (; i < last; ++i) {
     append_element(call, result, list, i);
     result.append(separator);
     poller.count();
+    if (BATON_LIKELY(result.size() - polled_at < vm::kPieceBytes)) continue;
+    polled_at = result.size();
+    vm::poll(call.thread());
   }
   if (i == last) append_element(call, result, list, i);
   return call.result(Value::of(result.finish()));

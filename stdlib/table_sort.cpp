@@ -53,17 +53,28 @@ class KeyBuffer {
   std::size_t count_;
 };
 
+constexpr std::size_t kCopiedAtOnce = std::size_t{1} << 15;
+
+template <class Key>
+void copy_keys(ThreadState& thread, const Key* from, const Key* end, Key* to) {
+  for (; static_cast<std::size_t>(end - from) > kCopiedAtOnce; from += kCopiedAtOnce, to += kCopiedAtOnce) {
+    std::copy(from, from + kCopiedAtOnce, to);
+    vm::poll(thread);
+  }
+  std::copy(from, end, to);
+}
+
 // Merges the sorted halves of keys[0, count), split at `middle`.
 template <class Key, class Less>
 void merge_halves(ThreadState& thread, Key* keys, Key* scratch, std::size_t middle, std::size_t count, Less less) {
   if (!less(keys[middle], keys[middle - 1])) return;  // in order already
-  std::copy(keys, keys + middle, scratch);
+  copy_keys(thread, keys, keys + middle, scratch);
   std::size_t left = 0, right = middle, to = 0;
   while (left < middle && right < count) {
     keys[to++] = less(keys[right], scratch[left]) ? keys[right++] : scratch[left++];
     if (to % (kPiece * 8) == 0) vm::poll(thread);
   }
-  std::copy(scratch + left, scratch + middle, keys + to);
+  copy_keys(thread, scratch + left, scratch + middle, keys + to);
 }
 
 template <class Key, class Less>
@@ -78,52 +89,66 @@ void sort_keys(ThreadState& thread, Key* keys, Key* scratch, std::size_t count, 
   merge_halves(thread, keys, scratch, middle, count, less);
 }
 
-// Copies the elements out by `read`, sorts the keys, stores them by `write`.
+// Copies the elements out by `read(element, i, key)`, which tells whether one is of the wanted kind; sorts the keys, stores them by
+// `write`. Returns: false if `read` did, or if the list has been changed so that its elements lie elsewhere: nothing is done then.
 template <class Key, class Read, class Less, class Write>
-void sort_by_keys(ThreadState& thread, const Value& list, std::size_t count, Read read, Less less, Write write) {
+bool sort_by_keys(ThreadState& thread, const Value& list, std::size_t count, Read read, Less less, Write write) {
   KeyBuffer<Key> buffer(thread.heap(), count);
-  const Value* array = list.table()->array;
-  for (std::size_t i = 0; i < count; ++i) buffer.keys()[i] = read(array[i]);
+  for (std::size_t i = 0; i < count; ++i) {
+    if (i % kCopiedAtOnce == 0 && i != 0) {
+      vm::poll(thread);
+      if (!in_array(list, 1, static_cast<std::int64_t>(count))) return false;
+    }
+    if (!read(list.table()->array[i], i, buffer.keys()[i])) return false;
+  }
   sort_keys(thread, buffer.keys(), buffer.scratch(), count, less);
-  for (std::size_t i = 0; i < count; ++i) list_set(thread, list, static_cast<std::int64_t>(i) + 1, write(buffer.keys()[i]));
+  for (std::size_t i = 0; i < count; ++i) {
+    list_set(thread, list, static_cast<std::int64_t>(i) + 1, write(buffer.keys()[i]));
+    if (i % kCopiedAtOnce == kCopiedAtOnce - 1) vm::poll(thread);
+  }
+  return true;
 }
 
-enum class Elements : std::uint8_t { kIntegers, kFloats, kStrings, kMixed };
-
-Elements classify(const Value* array, std::size_t count) noexcept {
-  const auto all = [&](auto test) { return std::all_of(array, array + count, test); };
-  if (array[0].is_integer()) return all([](const Value& v) { return v.is_integer(); }) ? Elements::kIntegers : Elements::kMixed;
-  if (array[0].is_string()) return all([](const Value& v) { return v.is_string(); }) ? Elements::kStrings : Elements::kMixed;
-  const bool floats = all([](const Value& v) { return v.is_float() && !std::isnan(v.number); });
-  return floats ? Elements::kFloats : Elements::kMixed;
+bool sort_integers(ThreadState& thread, const Value& list, std::size_t count) {
+  const auto read = [](const Value& v, std::size_t, std::int64_t& key) {
+    key = v.integer;
+    return v.is_integer();
+  };
+  return sort_by_keys<std::int64_t>(thread, list, count, read, std::less<>(), [](std::int64_t key) { return Value::from(key); });
 }
 
-void sort_strings(NativeCall& call, const Value& list, std::size_t count) {
+bool sort_floats(ThreadState& thread, const Value& list, std::size_t count) {
+  const auto read = [](const Value& v, std::size_t, double& key) {
+    key = v.number;
+    return v.is_float() && !std::isnan(v.number);
+  };
+  return sort_by_keys<double>(thread, list, count, read, std::less<>(), [](double key) { return Value::from(key); });
+}
+
+bool sort_strings(NativeCall& call, const Value& list, std::size_t count) {
   Table* keeper = table::make(call.heap(), static_cast<std::uint32_t>(count), 0);
-  std::copy(list.table()->array, list.table()->array + count, keeper->array);
   call.push(Value::of(keeper));
-  sort_by_keys<const String*>(
-      call.thread(), list, count, [](const Value& v) { return static_cast<const String*>(v.string()); },
-      [](const String* a, const String* b) { return string::compare(a, b) < 0; },
+  const auto read = [&](const Value& v, std::size_t i, const String*& key) {
+    if (!v.is_string()) return false;
+    keeper->array[i] = v;
+    call.heap().barrier_back(keeper, v);
+    key = v.string();
+    return true;
+  };
+  const bool done = sort_by_keys<const String*>(
+      call.thread(), list, count, read, [](const String* a, const String* b) { return string::compare(a, b) < 0; },
       [](const String* s) { return Value::of(s); });
   call.pop();
+  return done;
 }
 
 // The first way, if it is open. Returns: whether the list is sorted.
 bool sort_directly(NativeCall& call, const Value& list, std::size_t count) {
   if (!in_array(list, 1, static_cast<std::int64_t>(count))) return false;
-  const auto write = [](auto key) { return Value::from(key); };
-  switch (classify(list.table()->array, count)) {
-    case Elements::kIntegers:
-      sort_by_keys<std::int64_t>(call.thread(), list, count, [](const Value& v) { return v.integer; }, std::less<>(), write);
-      return true;
-    case Elements::kFloats:
-      sort_by_keys<double>(call.thread(), list, count, [](const Value& v) { return v.number; }, std::less<>(), write);
-      return true;
-    case Elements::kStrings: sort_strings(call, list, count); return true;
-    case Elements::kMixed: break;
-  }
-  return false;
+  const Value first = list.table()->array[0];
+  if (first.is_integer()) return sort_integers(call.thread(), list, count);
+  if (first.is_float()) return sort_floats(call.thread(), list, count);
+  return first.is_string() && sort_strings(call, list, count);
 }
 
 // --- quicksort in place ----------------------------------------------------------------------------------------------

@@ -68,6 +68,7 @@ int utf8_codepoint(NativeCall& call) {
     if (decoded.bytes == 0) call.error("invalid UTF-8 code");
     call.push(Value::from(static_cast<std::int64_t>(decoded.code)));
     place += decoded.bytes;
+    if ((static_cast<std::size_t>(count) & (kPollCharacters - 1)) == kPollCharacters - 1) vm::poll(call.thread());
   }
   return count;
 }

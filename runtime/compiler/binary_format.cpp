@@ -31,6 +31,7 @@
 #include "compiler/binary_format.h"
 
 #include <cstring>
+#include <vector>
 
 #include "base/hash.h"
 #include "bytecode/instruction.h"
@@ -183,10 +184,28 @@ Header make_header() {
 // ---------------------------------------------------------------------------------------------------------------------
 // Reading
 
-class Reader {
+// The functions that are being read are roots, with all they have so far: they get it without barriers.
+class Reader final : public RootVisitor {
  public:
-  Reader(Heap& heap, std::string_view bytes, std::string_view chunk_name)
-      : heap_(heap), rest_(bytes), chunk_name_(chunk_name) {}
+  Reader(Heap& heap, std::string_view bytes, std::string_view chunk_name, const std::function<void()>& poll)
+      : heap_(heap), rest_(bytes), chunk_name_(chunk_name), poll_(poll) {
+    heap.add_root_visitor(this);
+  }
+  ~Reader() override { heap_.remove_root_visitor(this); }
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
+
+  void mark_roots(Heap& heap) noexcept override {
+    const auto mark = [&heap](Object* object) { if (object != nullptr) heap.mark_object(object); };
+    for (Prototype* p : open_) {
+      mark(p);
+      mark(p->source);
+      for (const Value& constant : p->constants) heap.mark_value(constant);
+      for (Prototype* child : p->prototypes) mark(child);
+      for (const UpvalueDescription& upvalue : p->upvalues) mark(upvalue.name);
+      for (const LocalDescription& local : p->locals) mark(local.name);
+    }
+  }
 
   Prototype* main() {
     const std::size_t upvalues = header();
@@ -307,11 +326,17 @@ class Reader {
   Heap& heap_;
   std::string_view rest_;
   std::string_view chunk_name_;
+  const std::function<void()>& poll_;
+  std::vector<Prototype*> open_;
+  std::uint32_t functions_ = 0;
 };
 
 Prototype* Reader::function(String* parent_source, int depth) {
+  constexpr std::uint32_t kFunctionsBetweenPolls = BATON_STRESS ? 2 : 64;
   if (depth > kMaxDepth) bad("corrupted chunk");
-  Prototype* p = prototype::make(heap_);
+  if (++functions_ % kFunctionsBetweenPolls == 0 && poll_) poll_();
+  open_.push_back(nullptr);
+  Prototype* p = open_.back() = prototype::make(heap_);
   p->line_defined = number32();
   p->last_line_defined = number32();
   p->parameter_count = byte();
@@ -334,6 +359,7 @@ Prototype* Reader::function(String* parent_source, int depth) {
   prototype::allocate(heap_, p->prototypes, count(kFunctionBytes));
   for (Prototype*& child : p->prototypes) child = function(p->source, depth + 1);
   debug(p);
+  open_.pop_back();
   return p;
 }
 
@@ -368,8 +394,8 @@ std::string dump(const Prototype& prototype, DebugInformation debug) {
   return out;
 }
 
-Prototype* undump(Heap& heap, std::string_view bytes, std::string_view chunk_name) {
-  return Reader(heap, bytes, chunk_name).main();
+Prototype* undump(Heap& heap, std::string_view bytes, std::string_view chunk_name, const std::function<void()>& poll) {
+  return Reader(heap, bytes, chunk_name, poll).main();
 }
 
 }  // namespace baton::compiler

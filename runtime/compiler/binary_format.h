@@ -5,6 +5,7 @@
 // Owner: none, pure functions. Threading: as the heap.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -24,8 +25,9 @@ enum class DebugInformation { kKeep, kStrip };
 // Returns the bytes of a function and all inside it. Takes: whether names, lines and source go along. Raises: std::bad_alloc.
 std::string dump(const Prototype& prototype, DebugInformation debug);
 
-// Rebuilds a function. Takes: the bytes (what follows the chunk is ignored); the chunk's name as given to load, for errors.
-// Raises: CompileError "NAME: bad binary format (WHY)", ScriptError(kMemory).
-Prototype* undump(Heap& heap, std::string_view bytes, std::string_view chunk_name);
+// Rebuilds a function. Takes: the bytes (what follows the chunk is ignored); the chunk's name as given to load, for errors; what
+// is called now and then and may reach a safepoint (CompileOptions::poll).
+// Raises: CompileError "NAME: bad binary format (WHY)", ScriptError(kMemory), what `poll` throws.
+Prototype* undump(Heap& heap, std::string_view bytes, std::string_view chunk_name, const std::function<void()>& poll = {});
 
 }  // namespace baton::compiler

@@ -51,7 +51,7 @@ Prototype* compile(Heap& heap, std::string_view text, std::string_view chunk_nam
     throw CompileError{error.message()};
   }
   const ChunkName chunk{string::make(heap, chunk_name), chunk_display_name(chunk_name)};
-  Prototype* prototype = Generator(heap, chunk).function(*tree.main);
+  Prototype* prototype = Generator(heap, chunk, options.poll).function(*tree.main);
 #ifndef NDEBUG
   const VerifierResult verdict = verify(*prototype);
   BATON_CHECK(verdict.is_valid, verdict.problem);

@@ -15,8 +15,8 @@
 namespace baton::compiler {
 
 struct CompileOptions {
-  // Called every few thousand tokens while the text is parsed, never later: no object exists yet, so
-  // it may reach a safepoint. It may throw to stop.
+  // Called every few thousand tokens while the text is parsed, then every few hundred statements while code is generated: it
+  // may reach a safepoint, for which the generator is a root visitor. It may throw to stop.
   std::function<void()> poll;
 };
 

@@ -82,6 +82,12 @@ FunctionBuilder::FunctionBuilder(Heap& heap, const syntax::FunctionNode& node, F
                                  const ChunkName& chunk)
     : heap_(heap), node_(node), parent_(parent), chunk_(chunk), constants_(heap), line_(node.line_defined) {}
 
+void FunctionBuilder::mark_values(Heap& heap) const noexcept {
+  for (const Value& constant : constants_.values()) heap.mark_value(constant);
+  for (Prototype* child : children_) heap.mark_object(child);
+  for (const LocalDescription& local : locals_) heap.mark_object(local.name);
+}
+
 void FunctionBuilder::error(std::string_view message) const {
   throw CompileError{chunk_.display + ":" + std::to_string(line_) + ": " + std::string(message)};
 }

@@ -4,7 +4,7 @@
 //  - Registers below `active_registers()` belong to active locals, those from there to `free_register()` are temporaries,
 //    used as a stack.
 //  - A jump without target is linked into a list through its `j` field: the index of the next jump, or kNoJump.
-//  - No safepoint is reached while a builder lives, so strings and prototypes it refers to need no roots.
+//  - Strings and prototypes that it refers to are roots by way of the generator, which may poll while a builder lives.
 // Owner: the generator, one builder per open function. Threading: as the heap.
 #pragma once
 
@@ -109,6 +109,8 @@ class FunctionBuilder {
   bool must_close() const;
 
   // --- the result --------------------------------------------------------------------------------------
+  // Marks what this builder refers to, whatever colour holds it. Raises: nothing.
+  void mark_values(Heap& heap) const noexcept;
   // Adds a finished inner function. Returns: its index.
   int add_child(Prototype* child);
   // Shortens jumps to jumps, and makes the prototype. Raises: kMemory.

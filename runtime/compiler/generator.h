@@ -2,9 +2,11 @@
 //
 // Invariant: between statements no temporary register is in use.
 // Invariant: recursion is bounded by syntax::kMaxSyntaxLevels; left spines are walked with an explicit stack.
-// Owner: compile(). Threading: as the heap; no safepoint is reached.
+// Invariant: what it refers to on the heap is a root: `poll` may reach a safepoint, between statements and table items.
+// Owner: compile(). Threading: as the heap.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -13,11 +15,19 @@
 
 namespace baton::compiler {
 
-class Generator {
+class Generator final : public RootVisitor {
  public:
-  Generator(Heap& heap, const ChunkName& chunk) : heap_(heap), chunk_(chunk) {}
+  // Takes: what is called now and then, or an empty function. Raises: std::bad_alloc.
+  Generator(Heap& heap, const ChunkName& chunk, const std::function<void()>& poll) : heap_(heap), chunk_(chunk), poll_(poll) {
+    heap.add_root_visitor(this);
+  }
+  ~Generator() override { heap_.remove_root_visitor(this); }
+  Generator(const Generator&) = delete;
+  Generator& operator=(const Generator&) = delete;
 
-  // Generates a function and all inside it. Raises: CompileError, ScriptError(kMemory).
+  void mark_roots(Heap& heap) noexcept override;
+
+  // Generates a function and all inside it. Raises: CompileError, ScriptError(kMemory), what `poll` throws.
   Prototype* function(const syntax::FunctionNode& node);
 
  private:
@@ -110,10 +120,16 @@ class Generator {
   void generic_for(const syntax::GenericForStatement& node);
 
   FunctionBuilder& f() { return *builder_; }
+  void count_work() {
+    constexpr std::uint32_t kWorkBetweenPolls = BATON_STRESS ? 8 : 256;
+    if (BATON_UNLIKELY(++work_ % kWorkBetweenPolls == 0) && poll_) poll_();
+  }
 
   Heap& heap_;
   const ChunkName& chunk_;
   FunctionBuilder* builder_ = nullptr;
+  const std::function<void()>& poll_;
+  std::uint32_t work_ = 0;  // statements and table items
   std::vector<const syntax::Expression*> spine_;
 };
 

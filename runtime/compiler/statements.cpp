@@ -44,6 +44,11 @@ Prototype* Generator::function(const syntax::FunctionNode& node) {
   return result;
 }
 
+void Generator::mark_roots(Heap& heap) noexcept {
+  heap.mark_object(chunk_.source);
+  for (const FunctionBuilder* builder = builder_; builder != nullptr; builder = builder->parent()) builder->mark_values(heap);
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 // Blocks
 
@@ -51,6 +56,7 @@ void Generator::statements(const Block& block) {
   for (const syntax::Statement* node : block.statements) {
     statement(*node);
     f().release_down_to(f().active_registers());
+    count_work();
   }
 }
 

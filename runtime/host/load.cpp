@@ -43,7 +43,7 @@ BuildResult try_build(ThreadState& thread, std::string_view bytes, const std::st
   try {
     compiler::CompileOptions options;
     options.poll = [&thread] { vm::poll(thread); };
-    prototype = binary ? compiler::undump(thread.heap(), bytes, chunk_name)
+    prototype = binary ? compiler::undump(thread.heap(), bytes, chunk_name, options.poll)
                        : compiler::compile(thread.heap(), bytes, chunk_name, options);
     return BuildResult::kBuilt;
   } catch (const compiler::CompileError& error) {

@@ -47,8 +47,10 @@ class Lexer {
   struct Poll {
     void (*function)(void* context) = nullptr;
     void* context = nullptr;
-    std::uint32_t interval = 4096;  // tokens
+    std::uint32_t interval = 4096;  // tokens; inside long strings and comments it is called after each kPollBytes
   };
+
+  static constexpr std::size_t kPollBytes = std::size_t{1} << 18;
 
   // Strings up to this many bytes are shared.
   static constexpr std::size_t kSharedBytes = 40;
@@ -98,6 +100,21 @@ class Lexer {
   void skip_comment();
 
   std::size_t match_long_bracket();
+  // Polls when a long token has been read for kPollBytes more.
+  void poll_inside(const char*& polled_at) {
+    if (BATON_LIKELY(static_cast<std::size_t>(position_ - polled_at) < kPollBytes)) return;
+    polled_at = position_;
+    if (poll_.function != nullptr) poll_.function(poll_.context);
+  }
+  // Goes on to the next byte that `ends` a run, or to the end of the text.
+  template <class Ends>
+  void skip_to(Ends ends) {
+    for (const char* polled_at = position_; position_ != end_; poll_inside(polled_at)) {
+      const char* const stop = static_cast<std::size_t>(end_ - position_) > kPollBytes ? position_ + kPollBytes : end_;
+      while (position_ != stop && !ends(*position_)) ++position_;
+      if (position_ != stop) return;
+    }
+  }
   Token read_long_string(std::size_t bracket, bool is_comment);
   void read_escape();
   void read_hexadecimal_escape(const char* escape);

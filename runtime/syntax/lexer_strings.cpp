@@ -25,13 +25,13 @@ Token Lexer::string_token(std::string_view value, std::int32_t delimiter) {
 Token Lexer::read_string() {
   const char* const start = position_++;
   const char quote = *start;
-  while (position_ != end_ && *position_ != quote && *position_ != '\\' && !at_newline()) ++position_;
+  skip_to([quote](char c) { return c == quote || c == '\\' || c == '\n' || c == '\r'; });
   if (position_ != end_ && *position_ == quote) {
     ++position_;
     return string_token({start + 1, static_cast<std::size_t>(position_ - start) - 2}, quote);
   }
   buffer_.assign(start, position_);
-  while (position_ != end_ && *position_ != quote) {
+  for (const char* polled_at = position_; position_ != end_ && *position_ != quote; poll_inside(polled_at)) {
     if (at_newline()) error_near("unfinished string", buffer_);
     if (*position_ == '\\') {
       read_escape();
@@ -158,7 +158,8 @@ Token Lexer::read_long_string(std::size_t bracket, bool is_comment) {
   const char* piece = position_;  // what is read but not yet in the buffer
   bool buffered = false;
   buffer_.clear();
-  for (;;) {
+  for (const char* polled_at = position_;;) {
+    poll_inside(polled_at);
     if (position_ == end_) {
       error_here(std::string("unfinished long ") + (is_comment ? "comment" : "string") + " (starting at line " +
                  std::to_string(first_line) + ") near <eof>");

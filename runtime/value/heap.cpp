@@ -59,7 +59,10 @@
 // it left free is used, so a program near the cap does not collect at every safepoint.
 //
 // collectgarbage("collect") first finishes a cycle under way, whose idea of "dead" is older than the
-// call, and then runs a whole one: everything unreachable now is freed.
+// call, and then runs a whole one: everything unreachable now is freed. It does so in steps as everybody
+// else does them (collect_until), with the GIL handed over in between, so cycles are counted: whoever
+// does the work, the call ends behind the first cycle that began after it. At the cap there is no time
+// for that, and `collect` runs through.
 #include "value/heap.h"
 
 #include <sys/mman.h>
