@@ -115,7 +115,7 @@ print(coroutine.close(c))
 
 local co = coroutine.create(function(a) return a + 1 end)
 print(coroutine.resume(co, 1))  --> true	2)lua",
-     coroutine_create},
+     coroutine_create, Intrinsic::kLeaf},
     {"isyieldable", "coroutine.isyieldable(co?: thread) -> boolean",
      "Whether the coroutine (the running one by default) can yield: false in the body of a task or native thread, which no "
      "resume called."
@@ -123,7 +123,7 @@ print(coroutine.resume(co, 1))  --> true	2)lua",
 
 print(coroutine.isyieldable())                   --> false
 print(coroutine.wrap(coroutine.isyieldable)())   --> true)lua",
-     coroutine_isyieldable},
+     coroutine_isyieldable, Intrinsic::kLeaf},
     {"resume", "coroutine.resume(co: thread, ...: any) -> boolean, any ...",
      "Starts or continues a coroutine with the arguments. Returns true and what it yields or returns, or false and its "
      "error. False and a message, too, if it cannot be resumed: \"cannot resume dead coroutine\", \"cannot resume "
@@ -141,14 +141,14 @@ print(coroutine.resume(co))       --> false	cannot resume dead coroutine)lua",
      R"lua(
 
 print(select(2, coroutine.running()))  --> true)lua",
-     coroutine_running},
+     coroutine_running, Intrinsic::kLeaf},
     {"status", "coroutine.status(co: thread) -> string",
      "\"running\", \"suspended\" (not started, or it yielded), \"normal\" (it resumed another one) or \"dead\"."
      R"lua(
 
 local co = coroutine.create(print)
 print(coroutine.status(co))  --> suspended)lua",
-     coroutine_status},
+     coroutine_status, Intrinsic::kLeaf},
     {"wrap", "coroutine.wrap(f: function) -> function",
      "A function that resumes a new coroutine with body f: it returns what resume gives behind true, and raises the "
      "coroutine's errors."
@@ -158,7 +158,7 @@ local function upto(n) return coroutine.wrap(function() for i = 1, n do coroutin
 for i in upto(2) do print(i) end
 --> 1
 --> 2)lua",
-     coroutine_wrap},
+     coroutine_wrap, Intrinsic::kLeaf},
     {"yield", "coroutine.yield(...: any) -> any ...",
      "Suspends the running coroutine; the arguments become results of the resume. Returns the arguments of the next resume. "
      "Works across metamethods, pcall, sort, gsub, load and require.\n"

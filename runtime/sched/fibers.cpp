@@ -102,7 +102,7 @@ void Fibers::release(Fiber* fiber) noexcept {
 }
 
 void Fibers::park(Fiber* fiber) noexcept {
-  fiber->owner->note_parked();
+  fiber->owner->state().has_parked = true;
   give_up_stack(fiber);
 }
 

@@ -86,9 +86,6 @@ class NativeThread {
 
   void count_fiber(int change) noexcept { fiber_count_ += change; }
   int fiber_count() const noexcept { return fiber_count_; }
-  // A coroutine of this thread was suspended without a machine stack (vm/coroutines.cpp, "Parking").
-  void note_parked() noexcept { has_parked_ = true; }
-  bool has_parked() const noexcept { return has_parked_; }
 
   // The script's object for this thread; weak: the object's release clears it. Raises: nothing.
   Userdata* handle() const noexcept { return handle_; }
@@ -132,7 +129,6 @@ class NativeThread {
   Userdata* handle_ = nullptr;
   int argument_count_ = 0;
   int fiber_count_ = 0;
-  bool has_parked_ = false;
   bool is_daemon_;
   bool is_collected_ = false;
   std::atomic<int> wake_descriptor_{-1};

@@ -439,7 +439,7 @@ struct Suspended {
 void note_suspended(void* context, Coroutine* co) {
   auto& suspended = *static_cast<Suspended*>(context);
   if (co->status != CoroutineStatus::kSuspended || co->thread != suspended.thread) return;
-  if (co->fiber == nullptr) {  // parked
+  if (co->fiber == nullptr) {
     co->status = CoroutineStatus::kDead;
     co->thread = nullptr;
     return;
@@ -467,7 +467,7 @@ void withdraw_abandoned(SharedState& shared, const ThreadState* thread) noexcept
 void ThreadGroup::unwind_coroutines(ThreadState& thread) noexcept {
   scheduler_of(thread).stop_tasks(thread);
   const NativeThread& native = native_thread_of(thread);
-  if (native.fiber_count() <= 1 && !native.has_parked()) return;  // the root's own
+  if (native.fiber_count() <= 1 && !thread.has_parked) return;  // the root's own
   withdraw_abandoned(shared_, &thread);
   Suspended suspended{&thread};
   shared_.heap.visit_coroutines(note_suspended, &suspended);

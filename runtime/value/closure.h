@@ -56,9 +56,10 @@ inline constexpr int kMostBriefResults = 8;  // they fit without a check: kStack
 // (handlers/native.inc); in all other cases their function runs.
 enum class Intrinsic : std::uint8_t {
   kNone = 0,
+  kLeaf,        // never calls a function, resumes, yields or waits: needs no machine stack of its coroutine's own
+  kError,       // a leaf, too
   kPcall,
   kXpcall,
-  kError,
   kAssert,
   kNext,
   kIpairsStep,
@@ -78,6 +79,8 @@ enum class Intrinsic : std::uint8_t {
   kBrief,       // has a brief form
   kFindMethod,  // an __index of objects: what stands in the table in upvalue 1 is found without a call
 };
+
+constexpr bool is_leaf(Intrinsic intrinsic) noexcept { return intrinsic == Intrinsic::kLeaf || intrinsic == Intrinsic::kError; }
 
 // What registration says about a native, once; immortal.
 struct NativeInfo {

@@ -15,8 +15,8 @@ namespace baton::coroutine {
 
 namespace {
 
-constexpr std::uint32_t kFirstSlots = 40;  // with the margin 64 slots, exactly a size class
-constexpr std::uint32_t kFirstFrames = 6;
+constexpr std::uint32_t kFirstSlots = 28;  // a small body, and the window of a native that it calls
+constexpr std::uint32_t kFirstFrames = 4;
 
 std::size_t bytes_for(std::uint32_t slots) noexcept { return (std::size_t{slots} + reserve_of(slots)) * sizeof(Value); }
 
@@ -59,6 +59,7 @@ void initialise(Heap::Internals& h, Coroutine* co) noexcept {
   co->is_root = false;
   co->ran_since_mark = false;
   co->hook_mask = 0;
+  co->in_place = false;
   co->hooks_allowed = true;
   co->unwinding = co->closing = false;
   co->nesting = co->nesting_base = co->transfer_count = co->closings = 0;

@@ -26,6 +26,8 @@
 //  - Owner: the native thread in `thread`; touched only under the GIL.
 #pragma once
 
+#include <bit>
+
 #include "value/closure.h"
 #include "value/heap.h"
 #include "value/object.h"
@@ -54,6 +56,7 @@ enum FrameFlag : std::uint16_t {
   kFrameIntrinsic = 1 << 9,  // native frame without a machine frame (pcall, resume ... run by the interpreter)
   kFrameResumable = 1 << 10,  // the native may return kNativeWaits (vm/task_turns.h)
   kFrameUnderIntrinsic = 1 << 11,  // the caller is a native frame without a machine frame (pcall, xpcall)
+  kFrameWrapped = 1 << 12,   // with kFrameIntrinsic: of a function of coroutine.wrap, so nothing stands in front of the results
 };
 
 struct CallFrame {
@@ -93,14 +96,16 @@ struct Coroutine : TracedObject {  // `count`: unused
   CallFrame* frame;
   Value* top;
   Value* stack_limit;   // end of the slots that may be used without growing
-  void* fiber;          // sched's machine stack; null: never started, finished, or suspended and needing none
+  void* fiber;          // sched's machine stack, the resumer's if in_place; null: never started, finished, or suspended and needing none
+  // The first four are read and written as one word, too (coroutine::state_of).
   CoroutineStatus status;
   bool is_root;             // body of a native thread or of a task: yield is refused there
-  bool ran_since_mark;      // set by coroutine::note_run, cleared when the collector has scanned it
   std::uint8_t hook_mask;   // debug.sethook events, 0: none
+  bool in_place;            // the interpreter that ran its resumer runs it (vm/coroutines.cpp); read together with hook_mask
+  bool ran_since_mark;      // set by coroutine::note_run, cleared when the collector has scanned it
   bool hooks_allowed;       // false while a hook runs
   bool unwinding;           // its next return from a switch throws ForcedUnwind
-  bool closing;             // coroutine.close runs its pending variables: no yield
+  bool closing;             // coroutine.close runs its pending variables, or C++ called a hook in place: no yield
   std::int32_t nesting;     // C levels in use on the chain of resumes that led here
   std::int32_t nesting_base;    // the part of `nesting` that belongs to the resumers
   std::int32_t transfer_count;  // values on top that travel with the next switch
@@ -108,7 +113,7 @@ struct Coroutine : TracedObject {  // `count`: unused
   CallFrame* frames_limit;  // one past the last usable frame
   Value* stack;
   CallFrame* frames;
-  char* machine_stack_limit;  // lowest address its natives may reach; null: not started
+  char* machine_stack_limit;  // lowest address its natives may reach; null: not started, or in_place
   Upvalue* open_upvalues;
   std::uint32_t* to_be_closed;
   std::uint32_t to_be_closed_count;
@@ -134,6 +139,22 @@ constexpr std::uint32_t reserve_of(std::size_t slots) noexcept {
 // End of all slots of the stack. Raises: nothing.
 inline Value* stack_end(const Coroutine* co) noexcept {
   return co->stack_limit + reserve_of(static_cast<std::size_t>(co->stack_limit - co->stack));
+}
+
+// Whether `co` neither has hooks nor runs in place. Raises: nothing.
+inline bool runs_plainly(const Coroutine* co) noexcept { return (co->hook_mask | static_cast<std::uint8_t>(co->in_place)) == 0; }
+
+// Status, is_root, hook_mask and in_place of `co` at once, to be compared with plain_state or changed to it. Raises: nothing.
+inline std::uint32_t state_of(const Coroutine* co) noexcept {
+  std::uint32_t state;
+  __builtin_memcpy(&state, &co->status, sizeof state);
+  return state;
+}
+inline void set_state(Coroutine* co, std::uint32_t state) noexcept { __builtin_memcpy(static_cast<void*>(&co->status), &state, sizeof state); }
+// Those of a coroutine that is no root and has no hook.
+constexpr std::uint32_t plain_state(CoroutineStatus status, bool in_place) noexcept {
+  const std::uint8_t fields[4] = {static_cast<std::uint8_t>(status), 0, 0, static_cast<std::uint8_t>(in_place)};
+  return std::bit_cast<std::uint32_t>(fields);
 }
 
 // A suspended coroutine with a small stack, the sentinel frame and no function. Raises: kMemory.

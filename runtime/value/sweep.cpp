@@ -53,7 +53,7 @@ void Heap::Internals::free_prototype(Prototype* p) noexcept {
 }
 
 void Heap::Internals::free_coroutine(Coroutine* co) noexcept {
-  if (co->fiber != nullptr && release_fiber != nullptr) release_fiber(release_fiber_context, co);
+  if (co->fiber != nullptr && !co->in_place && release_fiber != nullptr) release_fiber(release_fiber_context, co);
   while (co->open_upvalues != nullptr) {
     Upvalue* u = co->open_upvalues;
     co->open_upvalues = u->next_open;

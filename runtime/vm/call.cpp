@@ -22,6 +22,7 @@
 
 #include "value/closure.h"
 #include "vm/close.h"
+#include "vm/coroutines.h"
 #include "vm/debug_hooks.h"
 #include "vm/host_call.h"
 #include "vm/native.h"
@@ -49,11 +50,9 @@ CallFrame* find_protected(Coroutine* co, std::ptrdiff_t entry) noexcept {
   return nullptr;
 }
 
-// Ends thread.pending at a pcall of this activation, if there is one.
-Next recover(ThreadState& thread, std::ptrdiff_t entry) {
+// Ends thread.pending at the pcall or xpcall `frame` of this activation.
+Next recover(ThreadState& thread, CallFrame* frame) {
   Coroutine* co = thread.current;
-  CallFrame* frame = find_protected(co, entry);
-  if (frame == nullptr) return Next::kError;
   const std::ptrdiff_t index = frame - co->frames;
   if (frame->flags & kFrameHandler) call_handler(thread, frame->base[0]);
   co->frame = frame = co->frames + index;
@@ -96,66 +95,71 @@ bool retry_after_collection(ThreadState& thread, Retry* last) {
   return true;
 }
 
-// The same from the return of the running native with `count` results from `first` on.
-BATON_NOINLINE Next run_return(ThreadState& thread, Value* first, int count, Thrown* thrown) {
-  try {
-    const Next next = finish_return(thread, first, count);
-    return next == Next::kContinue ? execute(thread) : next;
-  } catch (const ScriptError& error) {
-    thrown->emplace(error);
-  } catch (const std::bad_alloc&) {
-    thrown->emplace(ErrorId::kMemory);
-  }
-  return Next::kError;
+// Whether what the error of a coroutine that runs in place leads to, if `catcher` catches it, runs script called from C++.
+bool needs_promotion(const Coroutine* co, const CallFrame* catcher) noexcept {
+  return (catcher->flags & kFrameHandler) != 0 || has_pending_variables(co, catcher->base);
 }
 
-// The same from where `begin` leaves off.
-BATON_NOINLINE Next run_begun(ThreadState& thread, Next (*begin)(ThreadState& thread), Thrown* thrown) {
-  if (BATON_UNLIKELY(thread.dispatch == nullptr)) update_dispatch(thread);
-  try {
-    const Next next = begin(thread);
-    return next == Next::kContinue ? execute(thread) : next;
-  } catch (const ScriptError& error) {
-    thrown->emplace(error);
-  } catch (const std::bad_alloc&) {
-    thrown->emplace(ErrorId::kMemory);
+// Gives the running coroutine a machine stack of its own. Returns: false, with the error in `thrown`, if there is none.
+bool promote(ThreadState& thread, Promotion how, Thrown* thrown) {
+  const Next next = run_stretch(thread, thrown, [&] {
+    prepare_promotion(thread, how);
+    return Next::kContinue;
+  });
+  return next == Next::kContinue;
+}
+
+Next go_on_promoted(ThreadState& thread, Thrown* thrown) {
+  return run_begun(thread, thrown, [&] { return run_promoted(thread); });
+}
+
+// thread.pending happened in the running coroutine: it goes on at `catcher`, a pcall or xpcall of this activation. Null: it
+// runs in place and dies, and its resumer goes on.
+Next handle_error(ThreadState& thread, CallFrame* catcher, Thrown* thrown) {
+  Coroutine* co = thread.current;
+  if (catcher != nullptr && (!co->in_place || !needs_promotion(co, catcher))) {
+    return run_begun(thread, thrown, [&] { return recover(thread, catcher); });
   }
-  return Next::kError;
+  if (catcher != nullptr) {
+    if (BATON_LIKELY(promote(thread, Promotion::kError, thrown))) return go_on_promoted(thread, thrown);
+    thread.pending = error_value(thread, **thrown);  // and of that it dies
+    thrown->reset();
+  }
+  return run_begun(thread, thrown, [&] { return fail_in_place(thread); });
 }
 
 }  // namespace
 
 Next run_call(ThreadState& thread, Value* function, int arguments, int wanted, Thrown* thrown) {
   if (BATON_UNLIKELY(thread.dispatch == nullptr)) update_dispatch(thread);  // a thread's first call
-  try {
-    const Next next = begin_call(thread, function, arguments, wanted, kFrameEntry);
-    return next == Next::kContinue ? execute(thread) : next;
-  } catch (const ScriptError& error) {
-    thrown->emplace(error);
-  } catch (const std::bad_alloc&) {
-    thrown->emplace(ErrorId::kMemory);
-  }
-  return Next::kError;
+  return run_begun(thread, thrown, [&] { return begin_call(thread, function, arguments, wanted, kFrameEntry); });
 }
 
-Next run_on(ThreadState& thread, std::ptrdiff_t entry, std::int32_t nesting, Thrown& thrown) {
+// The coroutine at the bottom is not known by name: other tasks may have gone on there (task_turns.cpp).
+Next run_on(ThreadState& thread, std::ptrdiff_t entry, std::int32_t nesting, Next next, Thrown& thrown) {
   Retry retry;
-  for (;;) {
-    Coroutine* co = thread.current;  // at the bottom of a machine stack another one may have gone on (task_turns.cpp)
-    set_own_nesting(co, nesting);
-    Next next = Next::kError;
-    const bool inside = co->frame >= co->frames + entry;
-    if (thrown && thrown->id == ErrorId::kMemory && inside && retry_after_collection(thread, &retry)) {
-      next = Next::kContinue;
-    } else {
-      if (thrown) thread.pending = error_value(thread, *thrown);
-      next = recover(thread, entry);
+  while (next != Next::kExit) {
+    if (next == Next::kPromote) {
+      next = promote(thread, Promotion::kInstruction, &thrown) ? go_on_promoted(thread, &thrown) : Next::kError;
+      continue;
     }
-    if (next != Next::kContinue) return next;
+    Coroutine* co = thread.current;
+    const bool in_place = co->in_place;
+    const std::ptrdiff_t first = in_place ? 1 : entry;
+    set_own_nesting(co, in_place ? 0 : nesting);
+    if (thrown && thrown->id == ErrorId::kMemory && co->frame >= co->frames + first && retry_after_collection(thread, &retry)) {
+      thrown.reset();
+      next = run_begun(thread, &thrown, [] { return Next::kContinue; });
+      continue;
+    }
+    if (thrown) thread.pending = error_value(thread, *thrown);
     thrown.reset();
-    next = run_frames(thread, &thrown);
-    if (next == Next::kExit) return next;
+    CallFrame* catcher = find_protected(co, first);
+    if (catcher == nullptr && !in_place) return Next::kError;
+    next = handle_error(thread, catcher, &thrown);
   }
+  BATON_DCHECK(!thread.current->in_place);
+  return next;
 }
 
 namespace {
@@ -171,7 +175,15 @@ BATON_ALWAYS_INLINE Next run_inline(ThreadState& thread, Value* function, int ar
   if (BATON_LIKELY(entered.frame != nullptr)) next = run_entered(thread, entered, &thrown);
   else next = run_call(thread, function, arguments, wanted, &thrown);
   if (BATON_LIKELY(next == Next::kExit)) return next;
-  return run_on(thread, entry, nesting, thrown);
+  return run_on(thread, entry, nesting, next, thrown);
+}
+
+// The whole of what is left of a coroutine, begun by `begin`.
+template <class Begin>
+BATON_NOINLINE Next run_rest(ThreadState& thread, Begin begin) {
+  Thrown thrown;
+  const Next next = run_begun(thread, &thrown, begin);
+  return next == Next::kExit ? next : run_on(thread, 1, 0, next, thrown);
 }
 
 }  // namespace
@@ -179,19 +191,58 @@ BATON_ALWAYS_INLINE Next run_inline(ThreadState& thread, Value* function, int ar
 Next run(ThreadState& thread, Value* function, int arguments, int wanted) { return run_inline(thread, function, arguments, wanted); }
 
 Next continue_run(ThreadState& thread, int values) {
-  Thrown thrown;
-  const Next next = run_return(thread, thread.current->top - values, values, &thrown);
-  return next == Next::kExit ? next : run_on(thread, 1, 0, thrown);
+  return run_rest(thread, [&] { return finish_return(thread, thread.current->top - values, values); });
+}
+
+Next run_instruction(ThreadState& thread) {
+  return run_rest(thread, [] { return Next::kContinue; });
+}
+
+Next run_error(ThreadState& thread) {
+  return run_rest(thread, [] { return Next::kError; });
 }
 
 Next run_bottom(ThreadState& thread, Next (*begin)(ThreadState& thread)) {
-  Thrown thrown;
-  const Next next = run_begun(thread, begin, &thrown);
-  return next == Next::kExit ? next : run_on(thread, 1, 0, thrown);
+  if (BATON_UNLIKELY(thread.dispatch == nullptr)) update_dispatch(thread);
+  return run_rest(thread, [&] { return begin(thread); });
 }
+
+namespace {
+
+// A hook that was set from outside is called while its coroutine runs in place: it may not yield.
+class CalledInPlace {
+ public:
+  explicit CalledInPlace(Coroutine* co) noexcept : co_(co), was_closing_(co->closing) {
+    BATON_DCHECK(!co->hooks_allowed);
+    const Coroutine* owner = co;  // of the machine stack
+    while (owner->in_place) owner = owner->resumer;
+    co->machine_stack_limit = owner->machine_stack_limit;
+    co->in_place = false;
+    co->closing = true;
+  }
+  ~CalledInPlace() {
+    co_->machine_stack_limit = nullptr;
+    co_->in_place = true;
+    co_->closing = was_closing_;
+  }
+  CalledInPlace(const CalledInPlace&) = delete;
+  CalledInPlace& operator=(const CalledInPlace&) = delete;
+
+ private:
+  Coroutine* co_;
+  bool was_closing_;
+};
+
+BATON_NOINLINE int call_in_place(ThreadState& thread, int arguments, int wanted) {
+  const CalledInPlace called(thread.current);
+  return call(thread, arguments, wanted);
+}
+
+}  // namespace
 
 int call(ThreadState& thread, int arguments, int wanted) {
   Coroutine* co = thread.current;
+  if (BATON_UNLIKELY(co->in_place)) return call_in_place(thread, arguments, wanted);
   const std::ptrdiff_t slot = co->top - arguments - 1 - co->stack;
   const NestingLevel level(co);
   if (BATON_UNLIKELY(run_inline(thread, co->stack + slot, arguments, wanted) != Next::kExit)) throw ScriptError(thread.pending);
@@ -234,7 +285,7 @@ void abandon_to(ThreadState& thread, const CallMark& mark) noexcept {
 
 Status end_protected_call(ThreadState& thread, const CallPlace& place, Next next, Thrown& thrown, const Value& handler) {
   const auto frame = place.frame_bytes / static_cast<std::ptrdiff_t>(sizeof(CallFrame));
-  if (next != Next::kExit) next = run_on(thread, frame + 1, place.nesting + 1, thrown);
+  if (next != Next::kExit) next = run_on(thread, frame + 1, place.nesting + 1, next, thrown);
   if (next == Next::kExit) {
     set_own_nesting(thread.current, place.nesting);
     return Status::kOk;
@@ -266,13 +317,10 @@ Status protected_run(ThreadState& thread, void (*body)(ThreadState&, void*), voi
   Coroutine* co = thread.current;
   const CallPlace place = call_place(co, co->top);
   Thrown thrown;
-  try {
+  (void)run_stretch(thread, &thrown, [&] {
     body(thread, context);
-  } catch (const ScriptError& error) {
-    thrown.emplace(error);
-  } catch (const std::bad_alloc&) {
-    thrown.emplace(ErrorId::kMemory);
-  }
+    return Next::kExit;
+  });
   if (BATON_LIKELY(!thrown)) return Status::kOk;
   thread.pending = error_value(thread, *thrown);
   unwind_to(thread, place);

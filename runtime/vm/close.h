@@ -5,6 +5,11 @@
 
 namespace baton::vm {
 
+// Whether variables at or above `level` are pending. Raises: nothing.
+inline bool has_pending_variables(const Coroutine* co, const Value* level) noexcept {
+  return co->to_be_closed_count != 0 && co->stack + co->to_be_closed[co->to_be_closed_count - 1] >= level;
+}
+
 // Closes upvalues and calls __close of pending variables at or above `level`, last first, with nil as
 // the error. `top` covers what must survive. Raises: what a __close raises; the rest stays pending.
 // Effects: may move the stack.

@@ -1,10 +1,10 @@
 // Resuming, yielding, closing. Values and statuses change here; the machine stack changes in
 // SharedState::switch_to, which sched provides.
 //
-// Life of a coroutine: made suspended with its function on the stack; the first resume starts a fiber
-// that runs coroutine_main; `yield` parks it inside that fiber, wherever it is, also below natives;
-// it dies when the function returns or raises. Values travel as "the last transfer_count values" of
-// the stack that is being left, copied by the arriving side, so neither side needs the other's frame.
+// Life of a coroutine: made suspended with its function on the stack; a resume lets it run in place, or starts a fiber that
+// runs coroutine_main; `yield` suspends it wherever it is, on a fiber also below natives; it dies when the function returns or
+// raises. Between machine stacks values travel as "the last transfer_count values" of the stack that is being left, copied by
+// the arriving side, so neither side needs the other's frame.
 //
 // Closing (manual 6.2, coroutine.close). Frames of the interpreter own nothing on the machine stack,
 // but natives' frames may: if there are any, the fiber is resumed once with `unwinding` set, the
@@ -12,11 +12,29 @@
 // pending, a fresh fiber runs their __close in order (`closing` set; they cannot yield). A coroutine
 // found dead by the collector gets the same unwind, by its own thread, but closes nothing.
 //
+// In place. Script that only yields needs no machine stack of its own: its call frames say everything. So a coroutine that
+// has not begun, or was suspended with nothing but script and intrinsics on its frames, does not get one when a script resumes
+// it. The interpreter that ran the resumer goes on with the coroutine's frames, and with the resumer's again when it yields,
+// ends or dies; a resume and a yield are then a few dozen stores. While it runs so, `in_place` is set and `fiber` is the
+// resumer's, so that whoever needs the machine context of the running coroutine finds the right one.
+//
+//     call frames      root .......... a (in place) ... b (in place)        root ... a (in place) ... b (promoted)
+//     machine stack    [ vm::run, the interpreter          ]                [ vm::run ]              [ coroutine_main, vm::run ]
+//
+// No script function may run on top of a machine frame of such a coroutine, because it could yield there. What would call one -
+// a native that is no leaf (Intrinsic::kLeaf), a metamethod that is a native, __close, a message handler - asks for kPromote
+// first, before it has changed anything: begin_call, the slow paths and the handlers say so, and vm::run (call.cpp) does the
+// second half of a resume, late. The coroutine gets a fiber, the machine stack is switched as resume would have, and there the
+// same instruction begins anew. From then on it is an ordinary coroutine, until it has ended or gives its machine stack back.
+// Only a hook that was set from outside while its coroutine was in place may run on top of it (vm::call): it cannot yield.
+// A vm::run therefore unwinds errors through those in place on top, down to the first that is not: the one on which it was
+// called, or at the bottom of a task's machine stack whichever task goes on there (task_turns.cpp). Tasks are left, and their
+// machine stacks handed over, from their roots only, which never run in place.
+//
 // Parking. A machine stack costs a page or two, most of it the fault of touching it for the first time. While there are few it
-// is kept for the coroutine's life. Beyond that a coroutine that yields from script called by nothing but script gives it up:
-// on it lie only the frames of coroutine_main, vm::run and the interpreter, which hold nothing that the call frames do not say.
-// Its next resume starts a fiber as the first one did; coroutine_main then finds call frames, completes the yield as a return
-// of its native and lets the interpreter go on (continue_run). So a hundred thousand suspended coroutines share a few hot stacks.
+// is kept for the life of a coroutine that was given one. Beyond that a coroutine that yields from script called by nothing but
+// script gives it up, and goes on in place, or, if it is not a script that resumes it, on a fresh fiber: coroutine_main then
+// finds call frames, completes the yield as a return of its native and lets the interpreter go on (continue_run).
 //
 // A script's own resume or yield is executed by the interpreter (coroutines.h); everybody else's here.
 //
@@ -152,12 +170,109 @@ bool is_plain_yield(const CallFrame* frame) noexcept {
 
 void unwind_yield() { throw ForcedUnwind{}; }
 
+namespace {
+
+// transfer_count of a coroutine that is promoted.
+constexpr std::int32_t kGoOnWithInstruction = -2;
+constexpr std::int32_t kGoOnWithError = -3;
+
+}  // namespace
+
+CallFrame* enter_in_place(ThreadState& thread, CallFrame* frame, Value* function, Coroutine* co, int arguments, int wanted, bool wrapped) {
+  coroutine::note_run(thread.heap(), co);
+  const bool begins = co->frame == co->frames;
+  if (begins) coroutine::check_stack(thread.heap(), co, static_cast<std::uint32_t>(arguments) + co->stack[1].closure()->prototype->max_stack + 2u);
+  Value* values = function + (wrapped ? 1 : 2);
+  push_intrinsic_frame(thread.current, frame, function, values, wanted, wrapped ? kFrameWrapped : 0);
+  run_in_place(thread, co);
+  if (!begins) return give_values(co, co->frame, co->frame->base - 1, values, arguments, co->frame->wanted());
+  co->thread = &thread;
+  thread.has_parked = true;
+  for (int i = 0; i < arguments; ++i) co->top[i] = values[i];
+  return fill_script_frame(co, co->stack + 1, arguments, kMultipleResults, kFrameEntry);
+}
+
+Next leave_in_place(ThreadState& thread, Coroutine* co, CoroutineStatus status, int count) {
+  co->transfer_count = count;
+  Coroutine* from = return_to_resumer(thread, co, status);
+  coroutine::note_run(thread.heap(), from);
+  if (BATON_UNLIKELY((from->hook_mask | co->hook_mask) != 0)) update_dispatch(thread);
+  return finish_resume(thread, co, (from->frame->flags & kFrameWrapped) != 0);
+}
+
+Next end_in_place(ThreadState& thread) {
+  Coroutine* co = thread.current;
+  const Value* first = co->stack + 1;
+  const int count = static_cast<int>(co->top - first);
+  co->thread = nullptr;
+  if (BATON_UNLIKELY(count > kFewValues || co->hook_mask != 0 || !is_plain_resumer(thread, co->resumer))) {
+    return leave_in_place(thread, co, CoroutineStatus::kDead, count);
+  }
+  co->transfer_count = count;
+  co->top = co->stack + 1;
+  (void)give_to_resumer(return_to_resumer(thread, co, CoroutineStatus::kDead), first, count);
+  coroutine::retire(thread.heap(), co);
+  return Next::kContinue;
+}
+
+Next fail_in_place(ThreadState& thread) {
+  Coroutine* co = thread.current;
+  co->error = thread.pending;
+  thread.pending.set_nil();
+  cover_frame(co);
+  co->thread = nullptr;
+  return leave_in_place(thread, co, CoroutineStatus::kDead, -1);
+}
+
+void abandon_in_place(ThreadState& thread) noexcept {
+  if (BATON_LIKELY(!thread.current->in_place)) return;
+  while (thread.current->in_place) {
+    Coroutine* co = thread.current;
+    co->thread = nullptr;
+    co->transfer_count = 0;
+    coroutine::note_run(thread.heap(), return_to_resumer(thread, co, CoroutineStatus::kDead));
+  }
+  update_dispatch(thread);
+}
+
+void prepare_promotion(ThreadState& thread, Promotion how) {
+  Coroutine* co = thread.current;
+  void* const fiber = std::exchange(co->fiber, nullptr);
+  try {
+    thread.shared.start_fiber(thread, co);
+  } catch (...) {
+    co->fiber = fiber;
+    throw;
+  }
+  co->in_place = false;
+  co->transfer_count = how == Promotion::kInstruction ? kGoOnWithInstruction : kGoOnWithError;
+  if (how == Promotion::kInstruction) --co->frame->pc;
+}
+
+Next run_promoted(ThreadState& thread) {
+  Coroutine* co = thread.current;
+  Coroutine* from = co->resumer;
+  const int handlers = std::exchange(thread.handler_depth, 0);
+  switch_machine_stack(thread, from, co);
+  if (co->status == CoroutineStatus::kDead) thread.shared.drop_fiber(thread, co);
+  else if (BATON_UNLIKELY(thread.shared.parks_coroutines)) park(thread, co);
+  thread.handler_depth = handlers;
+  co->resumer = nullptr;
+  note_running(thread, from);
+  if (BATON_UNLIKELY((from->hook_mask | co->hook_mask) != 0)) update_dispatch(thread);
+  return finish_resume(thread, co, (from->frame->flags & kFrameWrapped) != 0);
+}
+
+// What runs in place continues in script and ends in script. A yield called by pcall or as a metamethod ends in something else,
+// and so does a body that is a native, pcall for one: such coroutines keep their machine stacks.
 void park(ThreadState& thread, Coroutine* co) noexcept {
+  if (co->frame->flags != kPlainYieldFlags || !co->frames[1].is_script()) return;
   if (coroutine::needs_no_machine_stack(co)) thread.shared.park_fiber(thread, co);
 }
 
 int yield(ThreadState& thread, int values) {
   Coroutine* co = thread.current;
+  BATON_DCHECK(!co->in_place);
   if (co->is_root) raise_text(thread, "attempt to yield from outside a coroutine");
   if (co->closing) raise_text(thread, "attempt to yield across a C-call boundary");
   co->transfer_count = values;
@@ -171,8 +286,10 @@ int yield(ThreadState& thread, int values) {
 
 namespace {
 
-// Runs the coroutine's function, or what is left of it if it was parked.
+// Runs the coroutine's function, or what is left of it if it was suspended without a machine stack or promoted.
 Next run_function(ThreadState& thread, Coroutine* co) {
+  if (co->transfer_count == kGoOnWithInstruction) return run_instruction(thread);
+  if (co->transfer_count == kGoOnWithError) return run_error(thread);
   if (co->frame != co->frames) return continue_run(thread, co->transfer_count);
   const int arguments = static_cast<int>(co->top - co->stack) - 2;
   return run(thread, co->stack + 1, arguments, kMultipleResults);

@@ -115,8 +115,16 @@ Next run_native(ThreadState& thread, Native* native, int arguments) {
   return finish_native(thread, native, native->function(call));
 }
 
+// Whether a native may be called while its coroutine runs in place: no script function will run on top of its machine frame.
+bool runs_in_place(const Native* native, const Value* function, int arguments) noexcept {
+  if (is_leaf(native->intrinsic)) return true;
+  const bool protects = native->intrinsic == Intrinsic::kPcall || native->intrinsic == Intrinsic::kXpcall;
+  return protects && arguments > 0 && function[1].is_closure();
+}
+
 Next call_native(ThreadState& thread, Value* function, int arguments, int wanted, std::uint16_t flags) {
   Native* native = function->native();
+  if (BATON_UNLIKELY(thread.current->in_place) && !runs_in_place(native, function, arguments)) return Next::kPromote;
   push_native_frame(thread, function, arguments, wanted, flags);
   const bool protects = native->intrinsic == Intrinsic::kPcall || native->intrinsic == Intrinsic::kXpcall;
   if (BATON_UNLIKELY(protects && (thread.current->hook_mask & kHookCall) != 0)) hook_call(thread, false);
@@ -225,6 +233,7 @@ Next begin_call(ThreadState& thread, Value* function, int arguments, int wanted,
       return Next::kContinue;
     }
     if (function->is_native()) return call_native(thread, function, arguments, wanted, flags);
+    if (BATON_UNLIKELY(thread.current->in_place)) return Next::kPromote;  // before the arguments move
     function = insert_call_metamethod(thread, function, arguments);
     if (function == nullptr) return Next::kError;
     ++arguments;

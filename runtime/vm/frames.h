@@ -5,6 +5,8 @@
 //   kContinue  the running frame is a script frame and its saved pc says where to go on
 //   kExit      the entry frame of this vm::run has returned; its results stand below `top`
 //   kError     ThreadState::pending holds an error; no frame was popped
+//   kPromote   the coroutine runs in place and needs a machine stack of its own for what the running instruction is about to
+//              do; nothing has changed, so the instruction can begin anew there (coroutines.cpp)
 // Threading: the running native thread.
 #pragma once
 
@@ -14,7 +16,7 @@
 
 namespace baton::vm {
 
-enum class [[nodiscard]] Next : int { kContinue = 0, kExit = 1, kError = 2 };
+enum class [[nodiscard]] Next : int { kContinue = 0, kExit = 1, kError = 2, kPromote = 3 };
 
 // Calls the value in `*function` with the `arguments` values behind it (`top` need not be set). A
 // script function gets a frame; a native runs now; pcall and xpcall become frames and call on.
@@ -74,6 +76,9 @@ Value* insert_call_metamethod(ThreadState& thread, Value* function, int argument
 // Completes the instruction before frame->pc of the running script frame with the metamethod's
 // result, which stands at frame->top[0]. Raises: nothing.
 void finish_instruction(CallFrame* frame) noexcept;
+
+// ForcedUnwind passes: the coroutines that run in place are dead, and the one below them runs. Raises: nothing.
+void abandon_in_place(ThreadState& thread) noexcept;
 
 // The end of the live values of the running frame: its registers or its window. Raises: nothing.
 inline void cover_frame(Coroutine* co) noexcept {

@@ -17,16 +17,30 @@ namespace baton::vm {
 // What was thrown, copied out of the catch.
 using Thrown = std::optional<ScriptError>;
 
-// One stretch of running: from where the frames say, to a Next or an exception. Raises: ForcedUnwind.
-BATON_ALWAYS_INLINE Next run_frames(ThreadState& thread, Thrown* thrown) {
+// One stretch of running: `body`, which ends in the interpreter, up to a Next or an exception. Coroutines that run in place on
+// top of what is unwound die of ForcedUnwind. Raises: ForcedUnwind.
+template <class Body>
+BATON_ALWAYS_INLINE Next run_stretch(ThreadState& thread, Thrown* thrown, Body body) {
   try {
-    return execute(thread);
+    return body();
   } catch (const ScriptError& error) {
     thrown->emplace(error);
   } catch (const std::bad_alloc&) {
     thrown->emplace(ErrorId::kMemory);
+  } catch (const ForcedUnwind&) {
+    abandon_in_place(thread);
+    throw;
   }
   return Next::kError;
+}
+
+// The same where `begin` says whether to go on in the interpreter, from where the frames say.
+template <class Begin>
+BATON_ALWAYS_INLINE Next run_begun(ThreadState& thread, Thrown* thrown, Begin begin) {
+  return run_stretch(thread, thrown, [&] {
+    const Next next = begin();
+    return next == Next::kContinue ? execute(thread) : next;
+  });
 }
 
 // What is known of a script function's frame that was just filled.
@@ -38,22 +52,16 @@ struct Entered {
 
 // The same from there.
 BATON_ALWAYS_INLINE Next run_entered(ThreadState& thread, const Entered& entered, Thrown* thrown) {
-  try {
-    return execute_entered(thread, entered.frame, entered.base, entered.prototype);
-  } catch (const ScriptError& error) {
-    thrown->emplace(error);
-  } catch (const std::bad_alloc&) {
-    thrown->emplace(ErrorId::kMemory);
-  }
-  return Next::kError;
+  return run_stretch(thread, thrown, [&] { return execute_entered(thread, entered.frame, entered.base, entered.prototype); });
 }
 
 // The same from the call of what is no script function, or needs a larger stack. Raises: ForcedUnwind.
 Next run_call(ThreadState& thread, Value* function, int arguments, int wanted, Thrown* thrown);
 
-// Behind a stretch that failed: unwinds to a pcall of this activation, whose first frame has the index `entry`, and goes on
-// there. Raises: ForcedUnwind.
-Next run_on(ThreadState& thread, std::ptrdiff_t entry, std::int32_t nesting, Thrown& thrown);
+// Behind a stretch that ended with `next`, not kExit: unwinds to a pcall of this activation, whose first frame has the index
+// `entry`, or to the resumer of a coroutine that runs in place on top of it, or promotes that one, and goes on there. `nesting`:
+// C levels where the activation began. Returns: kExit or kError. Raises: ForcedUnwind.
+Next run_on(ThreadState& thread, std::ptrdiff_t entry, std::int32_t nesting, Next next, Thrown& thrown);
 
 // Enters a script function if that can be done at once: its frame is filled here. Takes: a value with its arguments behind it.
 BATON_ALWAYS_INLINE Entered enter_script(ThreadState& thread, Coroutine* co, Value* function, int arguments, int wanted) noexcept {

@@ -32,6 +32,7 @@
 #include "value/heap.h"
 #include "value/table.h"
 #include "value/table_template.h"
+#include "vm/close.h"
 #include "vm/coroutines.h"
 #include "vm/intrinsics.h"
 #include "vm/library_intrinsics.h"
@@ -247,11 +248,6 @@ BATON_ALWAYS_INLINE Value* result_slot_of_script(const CallFrame* frame, Value* 
   return base - 1 - (frame->argument_count + p->parameter_count + 1);
 }
 
-// Whether the function that begins at `base` has variables to be closed.
-BATON_ALWAYS_INLINE bool has_variables_to_close(const Coroutine* co, const Value* base) noexcept {
-  return co->to_be_closed_count != 0 && co->stack + co->to_be_closed[co->to_be_closed_count - 1] >= base;
-}
-
 // Whether a metamethod's result decides a jump of the instruction in `word`, and for which result it jumps.
 BATON_ALWAYS_INLINE bool finishes_comparison(std::uint64_t word) noexcept {
   constexpr auto kFirst = static_cast<unsigned>(Opcode::kJumpIfEqual), kLast = static_cast<unsigned>(Opcode::kJumpUnlessGreaterEqualI);
@@ -319,12 +315,12 @@ BATON_ALWAYS_INLINE bool lacks_equality(const Table* t) noexcept {
   return t->metatable == nullptr || (t->metatable->flags & 1u << static_cast<int>(Metamethod::kEqual)) != 0;
 }
 
-// Whether the native at `function` can be called by call_native_here: not pcall or xpcall, no hooks, room.
+// Whether the native at `function` can be called by call_native_here: not pcall or xpcall, no hooks, not in place, room.
 BATON_ALWAYS_INLINE bool is_simple_native(const Coroutine* co, const CallFrame* frame, const Value* function,
                                            int arguments) noexcept {
   const Intrinsic intrinsic = function->native()->intrinsic;
-  return intrinsic != Intrinsic::kPcall && intrinsic != Intrinsic::kXpcall && co->hook_mask == 0 &&
-         frame + 1 < co->frames_limit && !machine_stack_low(co) &&
+  return intrinsic != Intrinsic::kPcall && intrinsic != Intrinsic::kXpcall &&
+         (coroutine::runs_plainly(co) || (co->hook_mask == 0 && is_leaf(intrinsic))) && frame + 1 < co->frames_limit && !machine_stack_low(co) &&
          co->stack_limit - function > static_cast<std::ptrdiff_t>(kMinNativeSlots) + 1 + arguments;
 }
 
@@ -477,6 +473,7 @@ constexpr Handler kSingleTable[256] = {
 
 BATON_OP(Traced) {
   BATON_SAVE();
+  if (BATON_UNLIKELY(thread->current->in_place && thread->current->hook_mask != 0)) BATON_LEAVE(Next::kPromote);  // a hook may yield
   slow::trace(*thread, pc - 1);
   BATON_RELOAD_BASE();
   constants = frame->constants;
@@ -570,6 +567,7 @@ Next interpret(ThreadState* thread, const void* const** plain_out, const void* c
 
 label_Traced : {
   BATON_SAVE();
+  if (BATON_UNLIKELY(thread->current->in_place && thread->current->hook_mask != 0)) BATON_LEAVE(Next::kPromote);  // a hook may yield
   slow::trace(*thread, pc - 1);
   BATON_RELOAD_BASE();
   constants = frame->constants;

@@ -23,6 +23,11 @@ Next run_bottom(ThreadState& thread, Next (*begin)(ThreadState& thread));
 // variables; its frames are dropped. Raises: ForcedUnwind only.
 void end_failed(ThreadState& thread, const Value& handler);
 
+// As `run` for a coroutine that was promoted (coroutines.cpp): it goes on with the instruction at frame->pc, or with the error in
+// thread.pending. Returns, Raises: as run.
+Next run_instruction(ThreadState& thread);
+Next run_error(ThreadState& thread);
+
 // Calls the message handler of an xpcall with thread.pending, frames still as at the error; its
 // result replaces thread.pending. Raises: ForcedUnwind only.
 void call_handler(ThreadState& thread, const Value& handler);

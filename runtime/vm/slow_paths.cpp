@@ -196,11 +196,22 @@ Next less_equal(ThreadState& thread, const Value& a, const Value& b, bool* done,
   return order(thread, a, b, Metamethod::kLessEqual, done, result);
 }
 
-void concat(ThreadState& thread, int destination, int first, int count) {
+namespace {
+
+// Whether `count` operands are joined without a metamethod.
+bool joins_texts(const Value* operands, int count) noexcept {
+  return std::all_of(operands, operands + count, [](const Value& v) { return v.is_string() || v.is_number(); });
+}
+
+}  // namespace
+
+Next concat(ThreadState& thread, int destination, int first, int count) {
   Coroutine* co = thread.current;
+  if (BATON_UNLIKELY(co->in_place) && !joins_texts(co->frame->base + first, count)) return Next::kPromote;
   co->top = co->frame->base + first + count;
   vm::concat(thread, count);
   co->frame->base[destination] = co->top[-1];
+  return Next::kContinue;
 }
 
 namespace {
@@ -391,19 +402,23 @@ void get_varargs(ThreadState& thread, int a, int wanted) {
   if (open) co->top = ra + wanted;
 }
 
-void close(ThreadState& thread, int a) {
+Next close(ThreadState& thread, int a) {
   Coroutine* co = thread.current;
+  Value* level = co->frame->base + a;
+  if (BATON_UNLIKELY(co->in_place) && has_pending_variables(co, level)) return Next::kPromote;
   co->top = co->frame->top;
-  close_variables(thread, co->frame->base + a);
+  close_variables(thread, level);
+  return Next::kContinue;
 }
 
 Value* close_for_return(ThreadState& thread, int a, int count) {
   Coroutine* co = thread.current;
   Value* first = co->frame->base + a;
-  if (co->to_be_closed_count == 0 || co->stack + co->to_be_closed[co->to_be_closed_count - 1] < co->frame->base) {
+  if (!has_pending_variables(co, co->frame->base)) {
     closure::close_upvalues(thread.heap(), co, co->frame->base);
     return first;
   }
+  if (BATON_UNLIKELY(co->in_place)) return nullptr;
   co->top = first + count;
   if (co->top < co->frame->top) co->top = co->frame->top;
   const std::ptrdiff_t offset = first - co->stack;
@@ -424,6 +439,7 @@ Next tail_call(ThreadState& thread, int a, int arguments) {
   CallFrame* frame = co->frame;
   Value* function = frame->base + a;
   while (!function->is_function()) {
+    if (BATON_UNLIKELY(co->in_place)) return Next::kPromote;  // before the arguments move
     function = insert_call_metamethod(thread, function, arguments++);
     if (function == nullptr) return Next::kError;
     frame = co->frame;

@@ -26,8 +26,8 @@ Next length(ThreadState& thread, int destination, const Value& operand);
 Next equal(ThreadState& thread, const Value& a, const Value& b, bool* done, bool* result);
 Next less(ThreadState& thread, const Value& a, const Value& b, bool* done, bool* result);
 Next less_equal(ThreadState& thread, const Value& a, const Value& b, bool* done, bool* result);
-// R[destination] = R[first] .. ... .. R[first+count-1].
-void concat(ThreadState& thread, int destination, int first, int count);
+// R[destination] = R[first] .. ... .. R[first+count-1]. Returns: kContinue or kPromote.
+Next concat(ThreadState& thread, int destination, int first, int count);
 // Numeric for: checks and converts R[a] .. R[a+2], sets R[a+3]. Returns whether the loop runs.
 bool prepare_for(ThreadState& thread, int a);
 // One more turn of a loop over floats. Returns whether it goes on.
@@ -43,9 +43,9 @@ void make_closure(ThreadState& thread, int destination, std::uint32_t index);
 void prepare_varargs(ThreadState& thread);
 // R[a].. = extra arguments; `wanted` < 0: all, left open.
 void get_varargs(ThreadState& thread, int a, int wanted);
-// Closes upvalues and to-be-closed variables from R[a] on.
-void close(ThreadState& thread, int a);
-// The same before a return: `count` results from R[a] on survive it; returns where they are now.
+// Closes upvalues and to-be-closed variables from R[a] on. Returns: kContinue or kPromote.
+Next close(ThreadState& thread, int a);
+// The same before a return: `count` results from R[a] on survive it; returns where they are now, null for kPromote.
 Value* close_for_return(ThreadState& thread, int a, int count);
 void mark_to_be_closed(ThreadState& thread, int a);
 // The running frame becomes a call of R[a] with `arguments` values.

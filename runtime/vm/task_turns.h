@@ -17,10 +17,11 @@ namespace baton::vm {
 
 inline constexpr std::uint16_t kCheckpointFlags = kFrameNative | kFrameIntrinsic;
 
-// Whether the running task may be left here, in a native at `function` that script called.
+// Whether the running task may be left here, in a native at `function` that script called: on the machine stack of a coroutine,
+// which does not run in place.
 BATON_ALWAYS_INLINE bool can_leave_here(const ThreadState& thread, const CallFrame* frame, const Value* function,
                                         int arguments) noexcept {
-  return !thread.interrupt.any() && thread.current->hook_mask == 0 && has_room_for_native(thread.current, frame, function, arguments);
+  return !thread.interrupt.any() && coroutine::runs_plainly(thread.current) && has_room_for_native(thread.current, frame, function, arguments);
 }
 
 // Goes on with the task that runs now, whose innermost frame is a native's that can be completed, or which is new: until a script

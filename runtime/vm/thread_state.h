@@ -40,6 +40,7 @@ struct ThreadState {
   bool runs_task = false;         // a task runs that is not the root's: interrupts of the root are not its own
   bool arrival_is_open = false;   // behind a switch of tasks something is left to do: SharedState::complete_arrival
   bool cancel_is_deferred = false;  // a cancellation came while a __close ran: kInterruptCancel is set again behind it
+  bool has_parked = false;        // there may be suspended coroutines of its own that have no machine stack
   std::uint32_t id = 0;           // 1: main
   std::string name;
   void* sched = nullptr;          // sched's native thread object

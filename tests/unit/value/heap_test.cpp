@@ -347,7 +347,7 @@ TEST_CASE("heap: a suspended coroutine is scanned again only if it runs") {
 TEST_CASE("heap: stacks grow to the limit, keep their reserve, and shrink") {
   Heap heap(1);
   Root<Coroutine> co(heap, coroutine::make(heap));
-  REQUIRE(co->stack_limit - co->stack >= 40);
+  REQUIRE(co->stack_limit - co->stack >= 28);
   while (co->top - co->stack < kMaxStackSlots) {
     coroutine::check_stack(heap, co.get(), 1);
     *co->top++ = Value::from(std::int64_t{1});
