@@ -187,8 +187,9 @@ std::size_t nodes_bytes(std::size_t nodes) noexcept { return nodes * sizeof(Node
 // A cleared hash part of `nodes` (a power of two, or 0). Raises: kMemory.
 Node* make_nodes(Heap& heap, std::size_t nodes) {
   if (nodes == 0) return &kEmptyNode;
-  void* memory = heap.allocate_buffer(nodes_bytes(nodes));
-  std::memset(memory, 0, nodes_bytes(nodes));
+  const std::size_t bytes = nodes_bytes(nodes);
+  void* memory = heap.allocate_buffer(bytes);
+  if (bytes < kMappedBufferBytes) std::memset(memory, 0, bytes);  // else it is zero
   return static_cast<Node*>(memory);
 }
 
