@@ -41,7 +41,7 @@
 // rate of a fair share (1 / number of contenders) of time passed, and shrinks by the time the lock was held while wanted.
 // Hence, over any window W with n contenders, a thread goes first for at most W/n + one interval: a thread that sleeps
 // for a microsecond and computes for a millisecond soon has no credit and stands in line like everybody. An honest I/O
-// thread uses a few microseconds per event and never runs out. New threads begin with none.
+// thread uses a few microseconds per event and never runs out. New threads begin with none, and save from then on.
 //
 // Bounds. With n threads that always want to compute each waits at most (n-1) intervals plus n poll gaps. A returning
 // thread with credit waits one poll gap plus the hand-over (and 50 us if the holder woke it), behind r other returning
@@ -72,12 +72,18 @@
 //
 // Slices. The kernel lets a thread run for its slice, 3 to 4 ms until the tick that ends it, before others on the same processor
 // have their turn, unless one wakes whose slice is shorter: that one goes first at once. So who computes (10 ms of contended
-// holding since it was outside) has a long slice while it has the lock or sleeps until it has it; it then keeps nobody waiting,
-// neither the thread that answers nor the client, which is another process. All others have a short one. Changes happen where
-// a turn begins or ends, never within one: a thread cut short goes on as it was. Two things were learnt from kernel traces. A waiter
-// that is woken with the lock must have its long slice already: woken with a short one it went before the client that had been
-// woken on that processor a moment ago, became long, and the client waited for the next tick. And a long slice is 10 ms, not 100:
-// the next heir may have to set its timer on the holder's processor if all others are in use.
+// holding since it was outside) has a long slice while it runs; it then keeps nobody waiting, neither the thread that answers
+// nor the client, which is another process. All others have a short one, and so has who computes while it sleeps. A thread cut
+// short that finds the lock while it spins goes on as it was. And a long slice is 10 ms, not 100: the next heir may have to set
+// its timer on the holder's processor if all others are in use.
+//
+// Yielding. Being woken is the only moment when the kernel compares slices; after it who was chosen runs until the tick. It chooses
+// among those who have had less than their share, and a computing thread that has slept through the turns of fifteen others
+// often has: woken with the lock it went before the client, woken a moment ago on that processor, and even before the thread that
+// handed it the lock and had still to go to sleep. Both then waited 1 to 4 ms; this was most of the slowest pings. So who
+// computes and has slept yields once when it has the lock, still with the short slice: the kernel takes that slice, 0.1 ms at most,
+// off its share, others go first, and a processor nobody else wants is not given away. Yielding with the long slice would leave
+// computing threads next to nothing beside another program.
 //
 // Processors. Only one computing thread runs at a time, so all of them together need one processor; the others should stay
 // free for those that return, and for who talks to them. But the kernel wakes a thread where it slept last: with two
@@ -104,12 +110,14 @@
 // ns, a pair on std::mutex 18-19 in the same run. N = 2 ... 64 computing threads: 98 to 100 % of one thread's work per second
 // of processor time, equal shares. At an interval of 0.05 ms still 96 %. A thread that sleeps 1 us and computes 1 ms beside
 // three others gets 19 to 25 % of the processor. Reply to a ping over TCP, one per millisecond, as a multiple of the same without
-// computing threads, on a quiet machine: beside 1, 2, 4, 16 computing threads p50 1.0 to 1.7, 0.9 to 1.7, 1.2 to 1.7, 1.3 to 1.8, p99
-// 1.2 to 1.6, 1.9 to 2.0, 1.7 to 2.4, 5.6 to 12.9 (the last is at most 0.9 ms, and misses the goal of 10 in some runs); they keep 91
-// to 100 % of their work, mostly 95 and more. Without slices p99 beside two was 56. The longest of 1,000 is 2 to 4 ms: a
-// kernel thread, or the machine's host, has taken the holder's processor. Where another program uses one of the two processors
-// p99 is 1 to 3 ms again. Through a queue of 256 between two threads 6.2 to 7.2 M values/s, 4.4 when each slept at once; a round trip
-// between two threads 7 us.
+// computing threads, on a quiet machine, rounds in turn with the lock as it was before who computes yielded (in brackets): beside 1,
+// 2, 4, 16 computing threads p50 1.2, 1.3, 1.3, 1.4, p99 1.3 (1.2), 1.5 (2.7), 1.8 (24), 2.5 (7.7; other runs 12.9); medians of 3 to 9
+// rounds. Of eight rounds beside 16 two still had a p99 of 0.9 and 1.0 ms, 15 x and more. Medians of the work kept are 96 to 98 %,
+// single rounds 89 to 101. Without slices p99 beside two was 56 x. The longest of 1,000 is 2 to 4 ms: a kernel thread, or the machine's
+// host, has taken the holder's processor. Where another program uses one of the two processors p99 beside 16 is 0.07 to 1.4 ms
+// (0.5 to 1.8), beside two 0.5 to 4 ms as before. A hand-over between 64 computing threads takes 3.0 wake-ups (3.2): the
+// heir's timer, the grant, the next one's timer. Through a queue of 256 between two threads 4.3 to 7.6 M values/s, 4.4 when each
+// slept at once; a round trip between two threads 2 to 8 us.
 //
 // Not built, because what was measured pointed elsewhere: revocable grants and virtual run time. Waits of more than 0.3 ms for
 // the lock itself were mostly 0 to 5 in 1,000 pings; the others waited for a processor, which no order of the lock changes.
@@ -181,12 +189,11 @@ GilSlot* Gil::attach(std::string_view name, InterruptWord* interrupt, const char
   }
   slot->interrupt = interrupt;
   slot->credit_ns = 0;
-  slot->credit_at_ns = 0;
   slot->computed_ns = 0;
   slot->was_brief = false;
   slot->luck_invited = slot->luck_cut_short = {};
   slot->luck_outside = {kWaitsOfNewThread, 0};
-  slot->attached_at_ns = slot->attached_since_ns = monotonic_ns();
+  slot->attached_at_ns = slot->attached_since_ns = slot->credit_at_ns = monotonic_ns();
   slot->region.store(outside, std::memory_order_relaxed);
   slot->released_at_ns.store(outside != nullptr ? slot->attached_at_ns : 0, std::memory_order_relaxed);
   slot->longest_where.clear();
@@ -399,9 +406,13 @@ void Gil::end_hold(GilSlot* slot) noexcept {
 
 // Sleeps until the word names `slot`. `deadline_ns`: what `arm` said.
 void Gil::wait(GilSlot* slot, std::int64_t deadline_ns, Soon soon) noexcept {
+  bool slept = false;
   for (;;) {
-    choose_slice(slot, soon >= Soon::kCalled);
     spin(slot, soon, deadline_ns);
+    if (!slot->parker.notified()) {
+      set_slice(Slice::kShort);
+      slept = true;
+    }
     (void)slot->parker.park(deadline_ns);  // does not sleep, but consumes, if the spin found a notification
     if (holder_of(word_.load(std::memory_order_acquire)) == slot) break;
     ShortLock locked(mutex_);
@@ -418,14 +429,15 @@ void Gil::wait(GilSlot* slot, std::int64_t deadline_ns, Soon soon) noexcept {
     slot->called = false;
     (void)set_thread_processors(0, slot->processors);
   }
-  choose_slice(slot, true);
+  if (computes(slot)) {
+    if (slept) yield_processor();
+    set_slice(Slice::kLong);
+  }
   note_holder(slot);
 }
 
-// `has_turn`: it has the lock, or sleeps until it has it; otherwise it must be quick when it is woken.
-void Gil::choose_slice(const GilSlot* slot, bool has_turn) const noexcept {
-  const bool computes = slot->computed_ns >= kComputingNs && switch_interval_ns() >= kShortestLongTurnNs;
-  set_slice(has_turn && computes ? Slice::kLong : Slice::kShort);
+bool Gil::computes(const GilSlot* slot) const noexcept {
+  return slot->computed_ns >= kComputingNs && switch_interval_ns() >= kShortestLongTurnNs;
 }
 
 // Looks for a notification without sleeping. It runs without the mutex, so it may not look at `returning`: once the slot has
@@ -613,7 +625,7 @@ void Gil::end_turn(GilSlot* slot, std::int64_t now_ns) noexcept {
 // Adds a fair share of the time since the last call, for `contenders` threads that want the lock.
 void Gil::refill_credit(GilSlot* slot, std::int64_t now_ns, int contenders) noexcept {
   std::int64_t limit = switch_interval_ns() / 2;
-  std::int64_t share = slot->credit_at_ns == 0 ? 0 : (now_ns - slot->credit_at_ns) / contenders;  // 0: a new thread
+  std::int64_t share = (now_ns - slot->credit_at_ns) / contenders;
   slot->credit_ns = std::clamp(slot->credit_ns + share, -limit, limit);
   slot->credit_at_ns = now_ns;
 }

@@ -56,7 +56,7 @@ struct alignas(kCacheLineBytes) GilSlot {
   std::int64_t turn_left_ns = 0;     // waiter: rest of a turn that a returning thread cut short; 0: a whole one
   std::int64_t credit_ns = 0;        // enough of it: goes ahead of ordinary waiters
   std::int64_t computed_ns = 0;      // owner: held while wanted, since it last came back from outside
-  std::int64_t credit_at_ns = 0;     // when credit_ns was last brought up to date; 0: never waited yet
+  std::int64_t credit_at_ns = 0;     // when credit_ns was last brought up to date
   std::int64_t armed_until_ns = 0;   // waiter: its timer's end; 0: it sleeps without a timer
   std::atomic<std::int64_t> wait_began_ns{0};  // 0: it does not wait; until its own thread has seen that it has the lock
   bool returning = false;            // waiter: in the class that goes first; holder: got its turn from there
@@ -315,7 +315,7 @@ class Gil {
     kCutShort,  // who has it now came back from outside and answers somebody
   };
   void wait(GilSlot* slot, std::int64_t deadline_ns, Soon soon) noexcept;
-  void choose_slice(const GilSlot* slot, bool has_turn) const noexcept;
+  bool computes(const GilSlot* slot) const noexcept;
   void spin(GilSlot* slot, Soon soon, std::int64_t deadline_ns) noexcept;
   void look_for_notification(const Parker& parker, std::int64_t limit_ns, std::int64_t deadline_ns, SpinLuck* luck) noexcept;
 

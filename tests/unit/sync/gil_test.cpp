@@ -224,6 +224,31 @@ TEST_CASE("gil: a thread that comes back from outside does not wait for a whole 
   CHECK(waits[waits.size() / 2] < 20 * kMillisecond);
 }
 
+TEST_CASE("gil: the first time a thread comes back it goes first as well") {
+  Gil gil;
+  bool went_first = false;
+  std::atomic<bool> outside{false}, held{false}, done{false};
+  std::thread guest([&] {
+    Worker worker(gil, "guest");
+    {
+      Released released(gil, worker.slot, "sleep");
+      outside = true;
+      while (!held) sleep_ns(kMillisecond);
+      sleep_ns(10 * kMillisecond);
+    }
+    went_first = worker.slot->returning;
+    done = true;
+  });
+  while (!outside) sleep_ns(kMillisecond);
+  {
+    Worker worker(gil, "hog");
+    held = true;
+    while (!done) worker.poll();
+  }
+  guest.join();
+  CHECK(went_first);
+}
+
 TEST_CASE("gil: a thread that computes after each short absence gets no more than about its share") {
   Gil gil;
   gil.set_switch_interval_ns(2 * kMillisecond);
