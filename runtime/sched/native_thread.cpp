@@ -85,6 +85,7 @@ void await_arrival(ThreadState& thread) noexcept {
 void interrupt(ThreadState& thread, std::uint32_t reasons) noexcept {
   thread.interrupt.set(reasons);
   if (thread.sched != nullptr) native_thread_of(thread).wake();
+  if ((reasons & kInterruptSignal) != 0 && thread.gil_slot != nullptr) Gil::hurry(thread.gil_slot);
 }
 
 // ---- running ----

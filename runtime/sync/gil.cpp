@@ -43,6 +43,9 @@
 // for a microsecond and computes for a millisecond soon has no credit and stands in line like everybody. An honest I/O
 // thread uses a few microseconds per event and never runs out. New threads begin with none, and save from then on.
 //
+// Signals. A thread that waits for the lock when a signal arrives for it goes first (`hurry`), since nothing is more urgent to
+// whoever pressed Ctrl-C; its turn is the shortest there is. Not abused: a second such signal ends the program.
+//
 // Bounds. With n threads that always want to compute each waits at most (n-1) intervals plus n poll gaps. A returning
 // thread with credit waits one poll gap plus the hand-over (and 50 us if the holder woke it), behind r other returning
 // threads r/8 intervals.
@@ -207,6 +210,7 @@ GilSlot* Gil::attach(std::string_view name, InterruptWord* interrupt, const char
   slot->id = next_id_++;
   slot->kernel_thread = 0;
   slot->called = false;
+  slot->hurried.store(false, std::memory_order_relaxed);
   slot->attached = true;
   try {
     slot->name = name;
@@ -424,6 +428,7 @@ void Gil::wait(GilSlot* slot, std::int64_t deadline_ns, Soon soon) noexcept {
     ShortLock locked(mutex_);
     GilSlot* holder = holder_of(word_.load(std::memory_order_acquire));
     if (holder == slot) break;
+    if (slot->hurried.exchange(false, std::memory_order_acquire)) put_first(slot);
     deadline_ns = arm(slot, holder, monotonic_ns());
     soon = slot != heir() || !holder->asked ? Soon::kNo : will_call(holder, slot) ? Soon::kCalled : Soon::kAsked;
   }
@@ -571,6 +576,13 @@ GilSlot* Gil::Line::pop() noexcept {
   return slot;
 }
 
+void Gil::Line::remove(GilSlot* slot) noexcept {
+  GilSlot* before = nullptr;
+  for (GilSlot* other = first; other != slot; other = other->next_waiting) before = other;
+  (before == nullptr ? first : before->next_waiting) = slot->next_waiting;
+  if (last == slot) last = before;
+}
+
 // Called by the slot's own thread.
 void Gil::join_line(GilSlot* slot, Line& line, bool at_front) noexcept {
   if (slot->kernel_thread == 0) slot->kernel_thread = current_kernel_thread();
@@ -592,6 +604,16 @@ GilSlot* Gil::take_heir() noexcept {
   slot->armed_until_ns = kNoDeadline;
   --waiting_;
   return slot;
+}
+
+// The waiter `slot` goes before all others, as if it came back from outside with the least credit. Without time the order of
+// asking stays.
+void Gil::put_first(GilSlot* slot) noexcept {
+  if (!is_timed_) return;
+  (slot->returning ? returning_ : ordinary_).remove(slot);
+  slot->returning = true;
+  slot->patient = false;
+  returning_.push_front(slot);
 }
 
 // Makes `next`, which is in no line, the holder. The caller notifies it.

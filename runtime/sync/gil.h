@@ -71,6 +71,7 @@ struct alignas(kCacheLineBytes) GilSlot {
   int kernel_thread = 0;    // its number at the kernel, set by its first wait
   ProcessorSet processors;  // where it may run, while it is called
   int hold_depth = 0;       // owner: open Gil::hold; asked meanwhile, it keeps the lock
+  std::atomic<bool> hurried{false};    // waiter: a signal wants it to go before all others, once
   std::atomic<bool> invited{false};    // outside: another thread, holding the lock, has woken it. Cleared by go_outside
   std::atomic<bool> contended{false};  // holder: turn_began_ns is set. Read by the owner without the mutex
 
@@ -168,6 +169,12 @@ class Gil {
   }
   // The holder of the lock wakes the thread of `slot`, which is outside: it is to come when the holder blocks, or a moment later.
   static void invite(GilSlot* slot) noexcept { slot->invited.store(true, std::memory_order_relaxed); }
+  // If the thread of `slot` waits for the lock, now or next, it goes first: it has to raise what a signal asked for. Any thread;
+  // also from a signal handler. Raises: nothing.
+  static void hurry(GilSlot* slot) noexcept {
+    slot->hurried.store(true, std::memory_order_release);
+    slot->parker.unpark();
+  }
   // Outside: sleeps in `parker` until notified or until `deadline_ns`; after a brief absence it looks for the notification for
   // a moment first, since threads that exchange values notify each other soon. Its own thread only.
   void park_outside(GilSlot* slot, Parker& parker, std::int64_t deadline_ns) noexcept;
@@ -284,6 +291,7 @@ class Gil {
     void push_back(GilSlot* slot) noexcept;
     void push_front(GilSlot* slot) noexcept;
     GilSlot* pop() noexcept;
+    void remove(GilSlot* slot) noexcept;  // which stands in it
   };
   // Whom to wake after the mutex was unlocked: the new holder, and a waiter who must set its timer.
   struct Wakes {
@@ -323,6 +331,7 @@ class Gil {
   bool enter_free_or_mark_wanted(GilSlot* slot, bool& first_waiter) noexcept;
   GilSlot* heir() const noexcept { return returning_.first != nullptr ? returning_.first : ordinary_.first; }
   GilSlot* take_heir() noexcept;
+  void put_first(GilSlot* slot) noexcept;
   void join_line(GilSlot* slot, Line& line, bool at_front) noexcept;
   void begin_turn(GilSlot* slot, std::int64_t now_ns, std::int64_t length_ns) noexcept;
   void end_turn(GilSlot* slot, std::int64_t now_ns) noexcept;

@@ -502,6 +502,38 @@ TEST_CASE("gil: without time it changes hands in the order of asking only") {
   CHECK(gil.totals().forced == 0);
 }
 
+TEST_CASE("gil: whom a signal hurries goes before all others") {
+  Gil gil;
+  gil.set_switch_interval_ns(kLongestSwitchIntervalNs);
+  std::string order;
+  std::vector<std::thread> threads;
+  {
+    Worker main(gil, "main");
+    GilSlot* last = nullptr;
+    for (char name = 'a'; name < 'e'; ++name) {
+      std::atomic<GilSlot*> slot{nullptr};
+      threads.emplace_back([&gil, &order, &slot, name] {
+        InterruptWord word;
+        GilSlot* own = gil.attach("other", &word);
+        slot = own;
+        gil.acquire(own);
+        order += name;
+        gil.release(own);
+        gil.detach(own);
+      });
+      while (slot.load() == nullptr || !gil.has_arrived(slot.load())) sched_yield();
+      last = slot;
+    }
+    Gil::hurry(last);
+    while (last->hurried) sched_yield();
+    while (!main.word.any()) sched_yield();
+    CHECK(gil.hand_over(main.slot));
+    CHECK(order.substr(0, 1) == "d");
+  }
+  for (auto& thread : threads) thread.join();
+  CHECK(order.size() == 4);
+}
+
 TEST_CASE("gil: the hook learns of every change of holder, under the lock") {
   Gil gil;
   gil.set_switch_interval_ns(kShortestSwitchIntervalNs);
