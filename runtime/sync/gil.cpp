@@ -124,12 +124,12 @@
 // computing threads, on a quiet machine, rounds in turn with the lock as it was before who computes yielded (in brackets): beside 1,
 // 2, 4, 16 computing threads p50 1.2, 1.3, 1.3, 1.4, p99 1.3 (1.2), 1.5 (2.7), 1.8 (24), 2.5 to 2.7 (7.7 to 12.9); medians of 3 to 9
 // rounds. Of thirteen rounds beside 16 two still had a p99 of 0.9 and 1.0 ms, 15 x and more. Work kept, medians of 3 rounds each:
-// beside four 90 to 95 % where all yield, 98 (old) and 101 where only those do who waited long (p99 then 2 to 5 x); beside 16 89 to
-// 97 in all variants, which misses the goal of 95 in half of the runs. Without slices p99 beside two was 56 x. The longest of 1,000 is 2 to 4 ms: a kernel thread, or the machine's
-// host, has taken the holder's processor. Where another program uses one of the two processors p99 beside 16 is 0.07 to 1.4 ms
-// (0.5 to 1.8), beside two 0.5 to 4 ms as before. A hand-over between 64 computing threads takes 3.0 wake-ups (3.2): the
-// heir's timer, the grant, the next one's timer. Through a queue of 256 between two threads 4.3 to 7.6 M values/s, 4.4 when each
-// slept at once; a round trip between two threads 2 to 8 us.
+// beside four 90 to 95 % where all yield, 98 (old) and 101 where only those do who waited long (p99 then 2 to 5 x); beside 16 89
+// to 97 in all variants, which misses the goal of 95 in half of the runs. Without slices p99 beside two was 56 x. The longest of
+// 1,000 is 2 to 4 ms: a kernel thread, or the machine's host, has taken the holder's processor. Where another program uses one
+// of the two processors p99 beside 16 is 0.07 to 1.4 ms (0.5 to 1.8), beside two 0.5 to 4 ms as before. A hand-over between 64
+// computing threads takes 3.0 wake-ups (3.2): the heir's timer, the grant, the next one's timer. Through a queue of 256 between
+// two threads 4.3 to 7.6 M values/s, 4.4 when each slept at once; a round trip between two threads 2 to 8 us.
 //
 // Not built, because what was measured pointed elsewhere: revocable grants and virtual run time. Waits of more than 0.3 ms for
 // the lock itself were mostly 0 to 5 in 1,000 pings; the others waited for a processor, which no order of the lock changes.
