@@ -252,14 +252,7 @@ void prepare_promotion(ThreadState& thread, Promotion how) {
 Next run_promoted(ThreadState& thread) {
   Coroutine* co = thread.current;
   Coroutine* from = co->resumer;
-  const int handlers = std::exchange(thread.handler_depth, 0);
-  switch_machine_stack(thread, from, co);
-  if (co->status == CoroutineStatus::kDead) thread.shared.drop_fiber(thread, co);
-  else if (BATON_UNLIKELY(thread.shared.parks_coroutines)) park(thread, co);
-  thread.handler_depth = handlers;
-  co->resumer = nullptr;
-  note_running(thread, from);
-  if (BATON_UNLIKELY((from->hook_mask | co->hook_mask) != 0)) update_dispatch(thread);
+  switch_until_back(thread, from, co);
   return finish_resume(thread, co, (from->frame->flags & kFrameWrapped) != 0);
 }
 

@@ -31,6 +31,19 @@ BATON_ALWAYS_INLINE void switch_machine_stack(ThreadState& thread, Coroutine* fr
 // `co` was suspended just now: gives its machine stack back if it can be continued on another one. Raises: nothing.
 void park(ThreadState& thread, Coroutine* co) noexcept;
 
+// Lets `co`, which counts as the running coroutine already, run on its machine stack until it yields or ends; then its resumer
+// `from` is the running one. Raises: nothing.
+BATON_ALWAYS_INLINE void switch_until_back(ThreadState& thread, Coroutine* from, Coroutine* co) noexcept {
+  const int handlers = std::exchange(thread.handler_depth, 0);  // a message handler in `co` may yield, and never go on
+  switch_machine_stack(thread, from, co);
+  if (co->status == CoroutineStatus::kDead) thread.shared.drop_fiber(thread, co);
+  else if (BATON_UNLIKELY(thread.shared.parks_coroutines)) park(thread, co);
+  thread.handler_depth = handlers;
+  co->resumer = nullptr;
+  note_running(thread, from);
+  if (BATON_UNLIKELY((from->hook_mask | co->hook_mask) != 0)) update_dispatch(thread);
+}
+
 // Switches from the running coroutine to `co`, for which note_run was called and which has a machine stack, and comes back when
 // `co` yields or ends. Raises: nothing.
 BATON_ALWAYS_INLINE void switch_into(ThreadState& thread, Coroutine* from, Coroutine* co) noexcept {
@@ -40,17 +53,10 @@ BATON_ALWAYS_INLINE void switch_into(ThreadState& thread, Coroutine* from, Corou
   co->nesting_base = from->nesting + 1;
   set_own_nesting(co, own);
   from->status = CoroutineStatus::kNormal;
-  const int handlers = std::exchange(thread.handler_depth, 0);  // a message handler in `co` may yield, and never go on
   thread.current = co;
   co->status = CoroutineStatus::kRunning;
   if (BATON_UNLIKELY((from->hook_mask | co->hook_mask) != 0)) update_dispatch(thread);
-  switch_machine_stack(thread, from, co);
-  if (co->status == CoroutineStatus::kDead) thread.shared.drop_fiber(thread, co);
-  else if (BATON_UNLIKELY(thread.shared.parks_coroutines)) park(thread, co);
-  thread.handler_depth = handlers;
-  co->resumer = nullptr;
-  note_running(thread, from);
-  if (BATON_UNLIKELY((from->hook_mask | co->hook_mask) != 0)) update_dispatch(thread);
+  switch_until_back(thread, from, co);
 }
 
 // Whether there is room for the window of a native at `function` above the script frame `frame`.

@@ -45,6 +45,23 @@ void sleep_ns(std::int64_t ns) {
   nanosleep(&span, nullptr);
 }
 
+// A thread that stands in line for the lock, does `work(slot)` when it has it, and ends. Returns: its slot, once it stands there.
+template <class Work>
+GilSlot* stand_in_line(Gil& gil, std::vector<std::thread>& threads, Work work) {
+  std::atomic<GilSlot*> slot{nullptr};
+  threads.emplace_back([&gil, &slot, work] {
+    InterruptWord word;
+    GilSlot* own = gil.attach("other", &word);
+    slot = own;
+    gil.acquire(own);
+    work(own);
+    gil.release(own);
+    gil.detach(own);
+  });
+  while (slot.load() == nullptr || !gil.has_arrived(slot.load())) sched_yield();
+  return slot;
+}
+
 }  // namespace
 
 TEST_CASE("gil: one thread takes and gives without waiting") {
@@ -478,19 +495,11 @@ TEST_CASE("gil: without time it changes hands in the order of asking only") {
   std::string order;
   std::vector<std::thread> threads;
   for (char name = 'a'; name < 'e'; ++name) {
-    std::atomic<GilSlot*> slot{nullptr};
-    threads.emplace_back([&gil, &order, &slot, name] {
-      InterruptWord word;
-      GilSlot* own = gil.attach("other", &word);
-      slot = own;
-      gil.acquire(own);
+    stand_in_line(gil, threads, [&gil, &order, name](GilSlot* own) {
       order += name;
       gil.switch_now(own);
       order += name;
-      gil.release(own);
-      gil.detach(own);
     });
-    while (slot.load() == nullptr || !gil.has_arrived(slot.load())) sched_yield();
   }
   sleep_ns(2 * kMillisecond);
   CHECK_FALSE(main.word.any());
@@ -511,18 +520,7 @@ TEST_CASE("gil: whom a signal hurries goes before all others") {
     Worker main(gil, "main");
     GilSlot* last = nullptr;
     for (char name = 'a'; name < 'e'; ++name) {
-      std::atomic<GilSlot*> slot{nullptr};
-      threads.emplace_back([&gil, &order, &slot, name] {
-        InterruptWord word;
-        GilSlot* own = gil.attach("other", &word);
-        slot = own;
-        gil.acquire(own);
-        order += name;
-        gil.release(own);
-        gil.detach(own);
-      });
-      while (slot.load() == nullptr || !gil.has_arrived(slot.load())) sched_yield();
-      last = slot;
+      last = stand_in_line(gil, threads, [&order, name](GilSlot*) { order += name; });
     }
     Gil::hurry(last);
     while (last->hurried) sched_yield();
