@@ -164,6 +164,23 @@ TEST_CASE("errors carry value, message, traceback and where they happened") {
   CHECK(vm.try_call("absent").ok() == false);
 }
 
+TEST_CASE("conversions that fail name the field, the result or the global") {
+  baton::VM vm;
+  const baton::Table t = vm.eval<baton::Table>("{name = 7, [3] = 'x', [2.5] = true, list = {}, [print] = 1}");
+  CHECK_THROWS_WITH(t.get<int>("absent"), "field 'absent': number expected, got nil");
+  CHECK_THROWS_WITH(t["absent"].as<int>(), "field 'absent': number expected, got nil");
+  CHECK_THROWS_WITH(t.raw_get<std::string>("list"), "field 'list': string expected, got table");
+  CHECK_THROWS_WITH(t.get<int>(3), "field [3]: number expected, got string");
+  CHECK_THROWS_WITH(t.get<int>(2.5), "field [2.5]: number expected, got boolean");
+  CHECK_THROWS_WITH(t.get<bool>(vm.globals().get<baton::Value>("print")), "field [function]: boolean expected, got number");
+  CHECK_THROWS_WITH(t["list"]["deeper"].as<int>(), "field 'deeper': number expected, got nil");
+  CHECK_THROWS_WITH(t["absent"]["deeper"].as<int>(), "attempt to index a nil value (field 'absent')");
+  CHECK_THROWS_WITH(t["list"](), "field 'list': function expected, got table");
+  CHECK_THROWS_WITH(vm.call("absent"), "global 'absent': function expected, got nil");
+  CHECK_THROWS_WITH((vm.run<std::tuple<int, int>>("return 1, 'x'")), "result #2: number expected, got string");
+  CHECK_THROWS_WITH((vm.spawn<std::tuple<int, int>>(vm.load("return 1")).get()), "result #2: number expected, got nil");
+}
+
 TEST_CASE("syntax errors say where") {
   baton::VM vm;
   try {

@@ -453,12 +453,24 @@ inline std::string mismatch(Context& context, const char* expected, const abi::S
   return std::string(expected) + " expected, got " + (slot.is_nil() ? "nil" : abi::type_name(context.state, slot));
 }
 
-template <class T>
-decltype(auto) pull(Context& context, const abi::Slot& slot) {
+// A T made of `slot`; `place()` is what the error begins with: where the value was found.
+template <class T, class Place>
+decltype(auto) pull_from(Context& context, const abi::Slot& slot, const Place& place) {
   using Bare = Plain<T>;
   auto value = Codec<Bare>::pull(context, slot);
-  if (__builtin_expect(!value, 0)) throw TypeError(mismatch(context, Codec<Bare>::expected(context), slot));
+  if (__builtin_expect(!value, 0)) throw TypeError(place() + mismatch(context, Codec<Bare>::expected(context), slot));
   return Bare(*std::move(value));
+}
+
+template <class T>
+decltype(auto) pull(Context& context, const abi::Slot& slot) {
+  return pull_from<T>(context, slot, [] { return std::string(); });
+}
+
+// A result of a call, the first one being 1.
+template <class T>
+decltype(auto) pull_result(Context& context, const abi::Slot& slot, std::size_t number) {
+  return pull_from<T>(context, slot, [number] { return "result #" + std::to_string(number) + ": "; });
 }
 
 // Types whose conversion needs no lock.
@@ -514,7 +526,7 @@ R call_with(abi::State* state, const abi::Slot* function, const Cross& cross, Ar
     call.wanted = kResults;
     check(cross(call, crossing.taken()), failure);
     return [&]<std::size_t... I>(std::index_sequence<I...>) {
-      return R(detail::pull<std::tuple_element_t<I, R>>(context, results[I])...);
+      return R(detail::pull_result<std::tuple_element_t<I, R>>(context, results[I], I + 1)...);
     }(std::make_index_sequence<kResults>());
   } else if constexpr (std::is_same_v<R, std::vector<Value>>) {
     Results results;
@@ -546,7 +558,7 @@ R call(abi::State* state, const abi::Slot& function, Arguments&&... arguments) {
   abi::Failure* failure = nullptr;
   bool taken = false;  // the caller has the lock
   check(abi::get_field(state, abi::globals(state), name.data(), name.size(), false, &value, &taken, &failure), failure);
-  throw TypeError(mismatch(context, "function", value));
+  throw TypeError("global '" + std::string(name) + "': " + mismatch(context, "function", value));
 }
 
 // std::function: a Function that is called with the lock.
@@ -616,6 +628,16 @@ template <class K>
 inline constexpr bool is_text_key =
     Text<Plain<K>> || (std::is_array_v<std::remove_reference_t<K>> && std::is_convertible_v<K, std::string_view>);
 
+// How an error names a field: 'name' for texts, [7] for numbers, [table] for what has no text of its own.
+inline std::string key_text(Context& context, const abi::Slot& key) {
+  const Type type = type_of(key);
+  std::string text;
+  abi::Failure* failure = nullptr;
+  if (type == Type::string || type == Type::integer || type == Type::number) check(abi::to_text(context.state, key, &text, &failure), failure);
+  if (type == Type::string) return "'" + text + "'";
+  return "[" + (text.empty() ? abi::type_name(context.state, key) : text) + "]";
+}
+
 template <class T, class K>
 T load(abi::State* state, const abi::Slot& object, K&& key, bool raw) {
   Crossing crossing(state);
@@ -625,12 +647,13 @@ T load(abi::State* state, const abi::Slot& object, K&& key, bool raw) {
   if constexpr (is_text_key<K>) {
     const std::string_view name(key);
     check(abi::get_field(state, object, name.data(), name.size(), raw, &value, crossing.taken(), &failure), failure);
+    return detail::pull_from<T>(context, value, [&] { return "field '" + std::string(name) + "': "; });
   } else {
     crossing.enter();
     const abi::Slot k = detail::push(context, std::forward<K>(key));
     check(abi::get(state, object, k, raw, &value, &failure), failure);
+    return detail::pull_from<T>(context, value, [&] { return "field " + key_text(context, k) + ": "; });
   }
-  return detail::pull<T>(context, value);
 }
 
 template <class K, class T>
@@ -696,10 +719,15 @@ inline Table Table::metatable() const {
   return Table(Value(state(), abi::metatable(state(), slot())));
 }
 
+inline std::string Field::name() const {
+  const Lock lock(object_.state());
+  detail::Context context{object_.state()};
+  return detail::key_text(context, key_.slot());
+}
 template <class T>
 T Field::load() const {
-  return detail::load<T>(object_.state() != nullptr ? object_.state() : throw TypeError("attempt to index a nil value"),
-                         object_.slot(), key_, false);
+  if (object_.state() == nullptr) throw TypeError("attempt to index a nil value");
+  return detail::load<T>(object_.state(), object_.slot(), key_, false);
 }
 template <class T>
 void Field::store(T&& value) {
@@ -709,7 +737,7 @@ void Field::store(T&& value) {
 template <class K>
 Field Field::operator[](K&& key) const {
   Value object = value();
-  if (object.state() == nullptr) throw TypeError("attempt to index a nil value");
+  if (object.state() == nullptr) throw TypeError("attempt to index a nil value (field " + name() + ")");
   Value handle = detail::key_handle(object.state(), std::forward<K>(key));
   return Field(std::move(object), std::move(handle));
 }

@@ -276,6 +276,7 @@ class Field {
   T load() const;
   template <class T>
   void store(T&& value);
+  std::string name() const;  // of its key, as errors have it
   Value object_;
   Value key_;
 };

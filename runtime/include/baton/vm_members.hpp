@@ -50,7 +50,7 @@ struct SpawnCompletion : abi::Completion {
         shared.finish([&] { shared.value.emplace(std::move(list)); });
       } else if constexpr (is_tuple<R>) {
         R all = [&]<std::size_t... I>(std::index_sequence<I...>) {
-          return R(pull<std::tuple_element_t<I, R>>(context, static_cast<int>(I) < count ? results[I] : abi::Slot())...);
+          return R(pull_result<std::tuple_element_t<I, R>>(context, static_cast<int>(I) < count ? results[I] : abi::Slot(), I + 1)...);
         }(std::make_index_sequence<std::tuple_size_v<R>>());
         shared.finish([&] { shared.value.emplace(std::move(all)); });
       } else {
