@@ -478,10 +478,37 @@ bool has_given_values(const Coroutine* co) noexcept {
   return std::any_of(first, last, [](const Value& v) { return !v.is_nil() && !v.is_boolean(); });
 }
 
+// Values that no variable and no expression under way holds must not keep objects alive, however long a loop runs: the
+// collector takes all registers of a frame for roots, so before a step what lies in [first, frame->top) is forgotten.
+void forget_registers(ThreadState& thread, Value* first) noexcept {
+  if ((thread.interrupt.bits.load(std::memory_order_relaxed) & kInterruptCollect) == 0) return;
+  for (Value* slot = first; slot < thread.current->frame->top; ++slot) slot->set_nil();
+}
+
+// The first register that holds no variable in front of the instruction `next` of the running function, when nothing is
+// being evaluated there: at the beginning of a function, and where a back-edge leads.
+Value* end_of_variables(const CallFrame* frame, const Instruction* next) noexcept {
+  const Prototype* p = frame->base[-1].closure()->prototype;
+  const bool begins_with_extra_arguments = p->is_vararg && next == p->code.items;
+  if (p->lines.size == 0 || begins_with_extra_arguments) return frame->top;  // no lines: stripped, so its variables are unknown
+  const auto pc = static_cast<std::uint32_t>(next - p->code.items);
+  Value* end = frame->base;
+  for (const LocalDescription& local : p->locals) {
+    if (local.start_pc > pc) break;
+    if (pc < local.end_pc) ++end;
+  }
+  return end;
+}
+
 }  // namespace
 
 void safepoint(ThreadState& thread, bool open) {
   Coroutine* co = thread.current;
+  const CallFrame* frame = co->frame;
+  if (frame->pc != frame->base[-1].closure()->prototype->code.items) {
+    const Instruction call = frame->pc[-1];
+    if (opcode_info(call.op).base == Opcode::kCall && call.c != 0) forget_registers(thread, frame->base + call.a + (call.c - 1));
+  }
   const SafepointKind kind = has_given_values(co) ? SafepointKind::kReturn : SafepointKind::kBackEdge;
   const std::ptrdiff_t top = co->top - co->stack;
   if (!open || co->top < co->frame->top) co->top = co->frame->top;
@@ -494,6 +521,7 @@ namespace {
 
 void reach_instruction(ThreadState& thread, SafepointKind kind) {
   Coroutine* co = thread.current;
+  forget_registers(thread, end_of_variables(co->frame, co->frame->pc));
   co->top = co->frame->top;
   keep_extra_arguments(co, co->frame->pc);
   ++co->frame->pc;  // as if the instruction had begun
