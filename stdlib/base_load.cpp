@@ -12,6 +12,12 @@ namespace {
 // Names and modes are C strings: they end at a NUL.
 std::string_view until_nul(std::string_view text) { return text.substr(0, text.find('\0')); }
 
+// The string that a chunk without a name of its own is called by: its text.
+String* name_argument(NativeCall& call) {
+  const Value& name = call.arg(call.none_or_nil(2) ? 1 : 2);
+  return name.is_string() ? name.string() : nullptr;
+}
+
 // Results of a load: the function on top of the window, its environment set if argument `env_index` was given.
 int load_results(NativeCall& call, Status status, int env_index) {
   if (status != Status::kOk) {
@@ -58,8 +64,10 @@ int base_load(NativeCall& call) {
   std::string_view mode = until_nul(call.optional_text(3, "bt"));
   if (call.arg(1).is_string() || call.arg(1).is_number()) {
     std::string_view text = call.check_text(1);
-    std::string name(until_nul(call.optional_text(2, text)));
-    return load_results(call, host::load(call.thread(), text, name, mode), 4);
+    const std::string_view given = call.optional_text(2, text);
+    const std::string_view name = until_nul(given);
+    String* name_string = name.size() == given.size() ? name_argument(call) : nullptr;
+    return load_results(call, host::load(call.thread(), text, name, mode, name_string), 4);
   }
   std::string name(until_nul(call.optional_text(2, "=(load)")));
   call.check_function(1);

@@ -181,7 +181,7 @@ int string_char(NativeCall& call) {
 int string_dump(NativeCall& call) {
   const Value function = call.check_function(1);
   if (!function.is_closure()) call.error("unable to dump given function");
-  return call.result_string(host::dump(function.closure(), call.truthy(2)));
+  return call.result_string(host::dump(call.thread(), function.closure(), call.truthy(2)));
 }
 
 const NativeInfo kFunctions[] = {

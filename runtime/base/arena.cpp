@@ -38,15 +38,19 @@ BATON_NOINLINE void* Arena::allocate_slowly(std::size_t bytes) {
   return start;
 }
 
-void Arena::release() noexcept {
-  for (Chunk* chunk = newest_; chunk != nullptr;) {
-    Chunk* const previous = chunk->previous;
-    std::free(chunk);
-    chunk = previous;
-  }
-  newest_ = nullptr;
+bool Arena::release_some() noexcept {
   position_ = limit_ = 0;
-  total_ = 0;
+  if (newest_ == nullptr) return false;
+  Chunk* const chunk = newest_;
+  newest_ = chunk->previous;
+  total_ -= chunk->bytes;
+  std::free(chunk);
+  return newest_ != nullptr;
+}
+
+void Arena::release() noexcept {
+  while (release_some()) {
+  }
 }
 
 void Arena::swap(Arena& other) noexcept {

@@ -78,6 +78,9 @@ class Arena {
 
   // Gives everything back; all pointers into the arena dangle.
   void release() noexcept;
+  // Gives some of it back, so that a large arena can be released in pieces; all pointers into the arena dangle. Returns: whether
+  // something is left.
+  bool release_some() noexcept;
 
  private:
   struct Chunk {

@@ -37,6 +37,7 @@
 #include "bytecode/instruction.h"
 #include "compiler/compiler.h"
 #include "compiler/fusion.h"
+#include "compiler/pieces.h"
 #include "compiler/verifier.h"
 #include "value/code_block.h"
 #include "value/string.h"
@@ -74,9 +75,12 @@ bool has_c_and_d(InstructionForm form) {
 
 class Writer {
  public:
-  explicit Writer(DebugInformation debug) : strip_(debug == DebugInformation::kStrip) {}
+  // Takes: bytes that the function's shall follow.
+  Writer(DebugInformation debug, std::size_t bytes_before, const std::function<void()>& poll)
+      : out_(bytes_before, '\0'), strip_(debug == DebugInformation::kStrip), pieces_(poll) {}
 
   void function(const Prototype& p, const String* parent_source) {
+    pieces_.count(Pieces::kPerFunction);
     number(p.line_defined);
     number(p.last_line_defined);
     for (const std::uint8_t byte : {p.parameter_count, p.is_vararg, p.max_stack, p.needs_close}) number(byte);
@@ -107,6 +111,7 @@ class Writer {
     if (s != nullptr) out_.append(s->view());
   }
   void code(const Prototype& p, Instruction instruction) {
+    pieces_.count();
     const OpcodeInfo& base = opcode_info(opcode_info(instruction.op).base);
     instruction.op = opcode_info(instruction.op).base;
     if (instruction.op == Opcode::kNewTable) instruction.u = table::array_slots_of(&p, instruction.u);
@@ -115,6 +120,7 @@ class Writer {
     out_.append(reinterpret_cast<const char*>(&instruction), sizeof instruction);
   }
   void constant(const Value& value) {
+    pieces_.count();
     switch (value.tag) {
       case Tag::kNil: number(kNil); break;
       case Tag::kFalse: number(kFalse); break;
@@ -131,6 +137,7 @@ class Writer {
       const auto difference = static_cast<std::int32_t>(p.lines[i] - previous);
       number(static_cast<std::uint32_t>(difference) << 1 ^ static_cast<std::uint32_t>(difference >> 31));
       previous = p.lines[i];
+      pieces_.count();
     }
     number(strip_ ? 0 : p.locals.size);
     for (std::uint32_t i = 0; !strip_ && i < p.locals.size; ++i) {
@@ -142,6 +149,7 @@ class Writer {
 
   std::string out_;
   bool strip_;
+  Pieces pieces_;
 };
 
 #pragma pack(push, 1)
@@ -184,11 +192,12 @@ Header make_header() {
 // ---------------------------------------------------------------------------------------------------------------------
 // Reading
 
-// The functions that are being read are roots, with all they have so far: they get it without barriers.
+// The functions that are being read are roots, with all they have so far. They get more while the collector may have done with
+// them, so storing passes the barrier: when one is complete, nobody looks after its parts any more.
 class Reader final : public RootVisitor {
  public:
   Reader(Heap& heap, std::string_view bytes, std::string_view chunk_name, const std::function<void()>& poll)
-      : heap_(heap), rest_(bytes), chunk_name_(chunk_name), poll_(poll) {
+      : heap_(heap), rest_(bytes), chunk_name_(chunk_name), pieces_(poll) {
     heap.add_root_visitor(this);
   }
   ~Reader() override { heap_.remove_root_visitor(this); }
@@ -210,10 +219,11 @@ class Reader final : public RootVisitor {
   Prototype* main() {
     const std::size_t upvalues = header();
     Prototype* result = function(nullptr, 0);
+    open_.push_back(result);
     if (!rest_.empty() || result->upvalues.size != upvalues) bad("corrupted chunk");
-    const VerifierResult verdict = verify(*result);
+    const VerifierResult verdict = verify(*result, pieces_);
     if (!verdict.is_valid) bad("invalid code: " + std::string(verdict.problem));
-    fuse(*result);
+    fuse(*result, pieces_);
     return result;
   }
 
@@ -321,20 +331,19 @@ class Reader final : public RootVisitor {
     return kept;
   }
   Prototype* function(String* parent_source, int depth);
+  void code_and_constants(Prototype* p);
   void debug(Prototype* p);
 
   Heap& heap_;
   std::string_view rest_;
   std::string_view chunk_name_;
-  const std::function<void()>& poll_;
+  Pieces pieces_;
   std::vector<Prototype*> open_;
-  std::uint32_t functions_ = 0;
 };
 
 Prototype* Reader::function(String* parent_source, int depth) {
-  constexpr std::uint32_t kFunctionsBetweenPolls = BATON_STRESS ? 2 : 64;
   if (depth > kMaxDepth) bad("corrupted chunk");
-  if (++functions_ % kFunctionsBetweenPolls == 0 && poll_) poll_();
+  pieces_.count(Pieces::kPerFunction);
   open_.push_back(nullptr);
   Prototype* p = open_.back() = prototype::make(heap_);
   p->line_defined = number32();
@@ -345,22 +354,38 @@ Prototype* Reader::function(String* parent_source, int depth) {
   p->needs_close = byte(1);
   p->source = string();
   if (p->source == nullptr) p->source = parent_source;
-  prototype::allocate_code(heap_, p, count(sizeof(Instruction)));
-  for (Instruction& instruction : p->code) instruction = this->instruction();
-  prototype::allocate_constants(heap_, p, count(1));
-  for (Value& value : p->constants) value = constant();
+  heap_.barrier(p, p->source);
+  code_and_constants(p);
   prototype::allocate(heap_, p->upvalues, count(4));
   for (UpvalueDescription& upvalue : p->upvalues) {
     upvalue.in_stack = byte(1);
     upvalue.index = byte();
     upvalue.attribute = byte(2);
     upvalue.name = string();
+    heap_.barrier(p, upvalue.name);
   }
   prototype::allocate(heap_, p->prototypes, count(kFunctionBytes));
-  for (Prototype*& child : p->prototypes) child = function(p->source, depth + 1);
+  for (Prototype*& child : p->prototypes) {
+    child = function(p->source, depth + 1);
+    heap_.barrier(p, child);
+  }
   debug(p);
   open_.pop_back();
   return p;
+}
+
+void Reader::code_and_constants(Prototype* p) {
+  prototype::allocate_code(heap_, p, count(sizeof(Instruction)));
+  for (Instruction& instruction : p->code) {
+    instruction = this->instruction();
+    pieces_.count();
+  }
+  prototype::allocate_constants(heap_, p, count(1));
+  for (Value& value : p->constants) {
+    value = constant();
+    heap_.barrier(p, value);
+    pieces_.count(4);
+  }
 }
 
 void Reader::debug(Prototype* p) {
@@ -370,27 +395,30 @@ void Reader::debug(Prototype* p) {
     const std::uint32_t stored = number32();
     previous += (stored >> 1) ^ (0u - (stored & 1));
     line = previous;
+    pieces_.count();
   }
   prototype::allocate(heap_, p->locals, count(3));
   for (LocalDescription& local : p->locals) {
     local.name = string();
+    heap_.barrier(p, local.name);
     local.start_pc = number32();
     local.end_pc = number32();
+    pieces_.count(4);
   }
 }
 
 }  // namespace
 
-std::string dump(const Prototype& prototype, DebugInformation debug) {
-  Writer writer(debug);
+std::string dump(const Prototype& prototype, DebugInformation debug, const std::function<void()>& poll) {
+  Writer writer(debug, sizeof(Header), poll);
   writer.function(prototype, nullptr);
-  const std::string body = writer.take();
+  std::string out = writer.take();
+  const std::string_view body = std::string_view(out).substr(sizeof(Header));
   Header header = make_header();
   header.upvalues = static_cast<std::uint8_t>(prototype.upvalues.size);
   header.length = body.size();
   header.checksum = hash::of_string(body, kChecksumSeed);
-  std::string out(reinterpret_cast<const char*>(&header), sizeof header);
-  out.append(body);
+  std::memcpy(out.data(), &header, sizeof header);
   return out;
 }
 

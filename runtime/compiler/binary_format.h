@@ -22,8 +22,9 @@ inline bool is_binary(std::string_view bytes) noexcept { return !bytes.empty() &
 
 enum class DebugInformation { kKeep, kStrip };
 
-// Returns the bytes of a function and all inside it. Takes: whether names, lines and source go along. Raises: std::bad_alloc.
-std::string dump(const Prototype& prototype, DebugInformation debug);
+// Returns the bytes of a function and all inside it. Takes: a function that stays reachable; whether names, lines and source go
+// along; what is called now and then and may reach a safepoint (CompileOptions::poll). Raises: std::bad_alloc, what `poll` throws.
+std::string dump(const Prototype& prototype, DebugInformation debug, const std::function<void()>& poll = {});
 
 // Rebuilds a function. Takes: the bytes (what follows the chunk is ignored); the chunk's name as given to load, for errors; what
 // is called now and then and may reach a safepoint (CompileOptions::poll).

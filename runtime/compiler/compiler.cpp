@@ -4,6 +4,7 @@
 #include "base/chunk_name.h"
 #include "compiler/fusion.h"
 #include "compiler/generator.h"
+#include "compiler/pieces.h"
 #include "compiler/verifier.h"
 #include "syntax/parser.h"
 #include "value/string.h"
@@ -19,8 +20,14 @@ class CountedArena {
   CountedArena(const CountedArena&) = delete;
   CountedArena& operator=(const CountedArena&) = delete;
   Arena& arena() { return arena_; }
+  // Gives the memory back, in pieces. Raises: what a poll throws.
+  void release(Pieces& pieces) {
+    while (arena_.release_some()) pieces.count(kUnitsOfChunk);
+  }
 
  private:
+  static constexpr std::uint32_t kUnitsOfChunk = 2048;
+
   static void count(void* self, std::size_t bytes, std::size_t) {
     auto* counted = static_cast<CountedArena*>(self);
     counted->heap_.add_external(bytes);
@@ -40,6 +47,7 @@ Prototype* compile(Heap& heap, std::string_view text, std::string_view chunk_nam
   CountedArena tree_memory(heap);
   syntax::ParseOptions parse_options;
   parse_options.hash_seed = heap.seed();
+  parse_options.borrows_text = true;
   if (options.poll) {
     parse_options.poll.function = call_poll;
     parse_options.poll.context = const_cast<std::function<void()>*>(&options.poll);
@@ -50,13 +58,17 @@ Prototype* compile(Heap& heap, std::string_view text, std::string_view chunk_nam
   } catch (const syntax::SyntaxError& error) {
     throw CompileError{error.message()};
   }
-  const ChunkName chunk{string::make(heap, chunk_name), chunk_display_name(chunk_name)};
-  Prototype* prototype = Generator(heap, chunk, options.poll).function(*tree.main);
+  String* source = options.source != nullptr ? options.source : string::make(heap, chunk_name);
+  const ChunkName chunk{source, chunk_display_name(chunk_name)};
+  Pieces pieces(options.poll);
+  Generator generator(heap, chunk, pieces);
+  Prototype* prototype = generator.function(*tree.main);
 #ifndef NDEBUG
-  const VerifierResult verdict = verify(*prototype);
+  const VerifierResult verdict = verify(*prototype, pieces);
   BATON_CHECK(verdict.is_valid, verdict.problem);
 #endif
-  fuse(*prototype);
+  fuse(*prototype, pieces);
+  tree_memory.release(pieces);
   return prototype;
 }
 

@@ -15,9 +15,11 @@
 namespace baton::compiler {
 
 struct CompileOptions {
-  // Called every few thousand tokens while the text is parsed, then every few hundred statements while code is generated: it
-  // may reach a safepoint, for which the generator is a root visitor. It may throw to stop.
+  // Called every few thousand tokens while the text is parsed, then every few hundred statements while code is generated, and
+  // so on: it may reach a safepoint, for which the generator is a root visitor. It may throw to stop.
   std::function<void()> poll;
+  // The chunk's name as a string that stays reachable during the call, or null: then one is made.
+  String* source = nullptr;
 };
 
 // A syntax error: the complete message, "chunk:line: text near 'token'", as PUC Lua words it.

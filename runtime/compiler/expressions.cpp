@@ -267,7 +267,7 @@ Operand Generator::table(const syntax::TableExpression& node) {
   };
   for (std::size_t i = 0; i < node.items.size(); ++i) {
     const syntax::TableItem& item = node.items[i];
-    count_work();
+    pieces_.count(Pieces::kPerStatement);
     if (item.key != nullptr) {
       keyed_item(table, item);
       continue;

@@ -70,22 +70,17 @@ bool is_small_integral(double value) {
   return static_cast<double>(truncated) == value && (value != 0 || Value::from(value).bits == 0);
 }
 
-template <class T>
-void fill(Heap& heap, PrototypeArray<T>& array, const std::vector<T>& items) {
-  prototype::allocate(heap, array, static_cast<std::uint32_t>(items.size()));
-  std::copy(items.begin(), items.end(), array.begin());
-}
-
 }  // namespace
 
 FunctionBuilder::FunctionBuilder(Heap& heap, const syntax::FunctionNode& node, FunctionBuilder* parent,
-                                 const ChunkName& chunk)
-    : heap_(heap), node_(node), parent_(parent), chunk_(chunk), constants_(heap), line_(node.line_defined) {}
+                                 const ChunkName& chunk, Pieces& pieces)
+    : heap_(heap), node_(node), parent_(parent), chunk_(chunk), pieces_(pieces), constants_(heap, pieces), line_(node.line_defined) {}
 
 void FunctionBuilder::mark_values(Heap& heap) const noexcept {
   for (const Value& constant : constants_.values()) heap.mark_value(constant);
   for (Prototype* child : children_) heap.mark_object(child);
   for (const LocalDescription& local : locals_) heap.mark_object(local.name);
+  if (made_ != nullptr) heap.mark_object(made_);
 }
 
 void FunctionBuilder::error(std::string_view message) const {
@@ -229,6 +224,7 @@ int FunctionBuilder::emit_literal_jump(const LiteralExpression& literal) {
 // A target behind other jumps is followed, but a conditional jump never past a back-edge.
 void FunctionBuilder::thread_jumps() {
   for (int pc = 0; pc < here(); ++pc) {
+    pieces_.count();
     Instruction& jump = at(pc);
     const OpcodeInfo& info = opcode_info(jump.op);
     const bool is_branch = jump.op == Opcode::kJump || (jump.op >= Opcode::kJumpIf && (info.flags & kOpJump) != 0 &&
@@ -321,6 +317,7 @@ void FunctionBuilder::fill_upvalues(Prototype* prototype) {
     UpvalueDescription& to = prototype->upvalues[i];
     const bool in_stack = from.parent_local != nullptr || node_.parent == nullptr;
     to.name = string::make(heap_, from.name);
+    heap_.barrier(prototype, to.name);
     to.in_stack = in_stack ? 1 : 0;
     to.index = static_cast<std::uint8_t>(from.parent_local != nullptr ? from.parent_local->compiler_register
                                                                       : from.parent_upvalue);
@@ -328,9 +325,42 @@ void FunctionBuilder::fill_upvalues(Prototype* prototype) {
   }
 }
 
+void FunctionBuilder::fill_code(Prototype* prototype) {
+  prototype::allocate_code(heap_, prototype, static_cast<std::uint32_t>(code_.size()));
+  for (std::size_t i = 0; i < code_.size(); ++i) {
+    prototype->code[i] = code_[i].encoded();
+    pieces_.count();
+  }
+}
+
+void FunctionBuilder::fill_constants(Prototype* prototype) {
+  const std::vector<Value>& constants = constants_.values();
+  prototype::allocate_constants(heap_, prototype, static_cast<std::uint32_t>(constants.size()));
+  for (std::size_t i = 0; i < constants.size(); ++i) {
+    prototype->constants[i] = constants[i];
+    heap_.barrier(prototype, constants[i]);
+    pieces_.count();
+  }
+}
+
+void FunctionBuilder::fill_debug(Prototype* prototype) {
+  prototype::allocate(heap_, prototype->lines, static_cast<std::uint32_t>(lines_.size()));
+  for (std::size_t i = 0; i < lines_.size(); ++i) {
+    prototype->lines[i] = lines_[i];
+    pieces_.count();
+  }
+  prototype::allocate(heap_, prototype->locals, static_cast<std::uint32_t>(locals_.size()));
+  for (std::size_t i = 0; i < locals_.size(); ++i) {
+    prototype->locals[i] = locals_[i];
+    heap_.barrier(prototype, locals_[i].name);
+    pieces_.count();
+  }
+}
+
+// The collector may have done with the prototype while it is filled, and soon this builder keeps nothing any more: so barriers.
 Prototype* FunctionBuilder::finish() {
   thread_jumps();
-  Prototype* prototype = prototype::make(heap_);
+  Prototype* prototype = made_ = prototype::make(heap_);
   prototype->parameter_count = static_cast<std::uint8_t>(node_.parameters.size());
   prototype->is_vararg = node_.is_vararg ? 1 : 0;
   prototype->max_stack = static_cast<std::uint8_t>(max_stack_);
@@ -338,15 +368,15 @@ Prototype* FunctionBuilder::finish() {
   prototype->line_defined = static_cast<std::uint32_t>(node_.line_defined);
   prototype->last_line_defined = static_cast<std::uint32_t>(node_.last_line_defined);
   prototype->source = chunk_.source;
-  prototype::allocate_code(heap_, prototype, static_cast<std::uint32_t>(code_.size()));
-  for (std::size_t i = 0; i < code_.size(); ++i) prototype->code[i] = code_[i].encoded();
-  const std::vector<Value>& constants = constants_.values();
-  prototype::allocate_constants(heap_, prototype, static_cast<std::uint32_t>(constants.size()));
-  std::copy(constants.begin(), constants.end(), prototype->constants.begin());
-  fill(heap_, prototype->prototypes, children_);
+  fill_code(prototype);
+  fill_constants(prototype);
+  prototype::allocate(heap_, prototype->prototypes, static_cast<std::uint32_t>(children_.size()));
+  for (std::size_t i = 0; i < children_.size(); ++i) {
+    prototype->prototypes[i] = children_[i];
+    heap_.barrier(prototype, children_[i]);
+  }
   fill_upvalues(prototype);
-  fill(heap_, prototype->lines, lines_);
-  fill(heap_, prototype->locals, locals_);
+  fill_debug(prototype);
   return prototype;
 }
 

@@ -30,7 +30,7 @@ struct ChunkName {
 
 class FunctionBuilder {
  public:
-  FunctionBuilder(Heap& heap, const syntax::FunctionNode& node, FunctionBuilder* parent, const ChunkName& chunk);
+  FunctionBuilder(Heap& heap, const syntax::FunctionNode& node, FunctionBuilder* parent, const ChunkName& chunk, Pieces& pieces);
   FunctionBuilder(const FunctionBuilder&) = delete;
   FunctionBuilder& operator=(const FunctionBuilder&) = delete;
 
@@ -113,7 +113,7 @@ class FunctionBuilder {
   void mark_values(Heap& heap) const noexcept;
   // Adds a finished inner function. Returns: its index.
   int add_child(Prototype* child);
-  // Shortens jumps to jumps, and makes the prototype. Raises: kMemory.
+  // Shortens jumps to jumps, and makes the prototype. Raises: kMemory, what a poll throws.
   Prototype* finish();
 
   [[noreturn]] void error(std::string_view message) const;
@@ -127,12 +127,17 @@ class FunctionBuilder {
   bool carries_value(int pc);
   void set_target(int pc, int target);
   void thread_jumps();
+  void fill_code(Prototype* prototype);
+  void fill_constants(Prototype* prototype);
   void fill_upvalues(Prototype* prototype);
+  void fill_debug(Prototype* prototype);
 
   Heap& heap_;
   const syntax::FunctionNode& node_;
   FunctionBuilder* parent_;
   const ChunkName& chunk_;
+  Pieces& pieces_;
+  Prototype* made_ = nullptr;
   ConstantTable constants_;
   std::vector<Instruction> code_;
   std::vector<std::uint32_t> lines_;

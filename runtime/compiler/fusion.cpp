@@ -60,9 +60,13 @@ Opcode fused(const Instruction& first, const Instruction& second) noexcept {
 
 }  // namespace
 
-void fuse(Prototype& main) noexcept {
-  for (std::uint32_t i = 0; i + 1 < main.code.size; ++i) main.code[i].op = fused(main.code[i], main.code[i + 1]);
-  for (Prototype* child : main.prototypes) fuse(*child);
+void fuse(Prototype& main, Pieces& pieces) {
+  pieces.count();
+  for (std::uint32_t i = 0; i + 1 < main.code.size; ++i) {
+    main.code[i].op = fused(main.code[i], main.code[i + 1]);
+    pieces.count();
+  }
+  for (Prototype* child : main.prototypes) fuse(*child, pieces);
 }
 
 }  // namespace baton::compiler

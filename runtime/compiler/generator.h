@@ -2,23 +2,23 @@
 //
 // Invariant: between statements no temporary register is in use.
 // Invariant: recursion is bounded by syntax::kMaxSyntaxLevels; left spines are walked with an explicit stack.
-// Invariant: what it refers to on the heap is a root: `poll` may reach a safepoint, between statements and table items.
+// Invariant: what it refers to on the heap is a root: wherever work is counted a safepoint may be reached.
 // Owner: compile(). Threading: as the heap.
 #pragma once
 
-#include <functional>
 #include <span>
 #include <vector>
 
 #include "compiler/function_builder.h"
 #include "compiler/operand.h"
+#include "compiler/pieces.h"
 
 namespace baton::compiler {
 
 class Generator final : public RootVisitor {
  public:
-  // Takes: what is called now and then, or an empty function. Raises: std::bad_alloc.
-  Generator(Heap& heap, const ChunkName& chunk, const std::function<void()>& poll) : heap_(heap), chunk_(chunk), poll_(poll) {
+  // Raises: std::bad_alloc.
+  Generator(Heap& heap, const ChunkName& chunk, Pieces& pieces) : heap_(heap), chunk_(chunk), pieces_(pieces) {
     heap.add_root_visitor(this);
   }
   ~Generator() override { heap_.remove_root_visitor(this); }
@@ -27,7 +27,8 @@ class Generator final : public RootVisitor {
 
   void mark_roots(Heap& heap) noexcept override;
 
-  // Generates a function and all inside it. Raises: CompileError, ScriptError(kMemory), what `poll` throws.
+  // Generates a function and all inside it. Returns: a prototype that stays a root while the generator lives, if `node` is the
+  // main function. Raises: CompileError, ScriptError(kMemory), what a poll throws.
   Prototype* function(const syntax::FunctionNode& node);
 
  private:
@@ -120,16 +121,11 @@ class Generator final : public RootVisitor {
   void generic_for(const syntax::GenericForStatement& node);
 
   FunctionBuilder& f() { return *builder_; }
-  void count_work() {
-    constexpr std::uint32_t kWorkBetweenPolls = BATON_STRESS ? 8 : 256;
-    if (BATON_UNLIKELY(++work_ % kWorkBetweenPolls == 0) && poll_) poll_();
-  }
-
   Heap& heap_;
   const ChunkName& chunk_;
   FunctionBuilder* builder_ = nullptr;
-  const std::function<void()>& poll_;
-  std::uint32_t work_ = 0;  // statements and table items
+  Prototype* main_ = nullptr;  // when it is complete
+  Pieces& pieces_;
   std::vector<const syntax::Expression*> spine_;
 };
 

@@ -29,7 +29,7 @@ bool ends_with_jump(const Block& block) {
 }  // namespace
 
 Prototype* Generator::function(const syntax::FunctionNode& node) {
-  const auto builder = std::make_unique<FunctionBuilder>(heap_, node, builder_, chunk_);
+  const auto builder = std::make_unique<FunctionBuilder>(heap_, node, builder_, chunk_, pieces_);
   builder_ = builder.get();
   const int parameters = static_cast<int>(node.parameters.size());
   f().reserve(parameters);
@@ -41,11 +41,13 @@ Prototype* Generator::function(const syntax::FunctionNode& node) {
   f().leave_scope(0);
   Prototype* result = f().finish();
   builder_ = builder->parent();
+  if (builder_ == nullptr) main_ = result;
   return result;
 }
 
 void Generator::mark_roots(Heap& heap) noexcept {
   heap.mark_object(chunk_.source);
+  if (main_ != nullptr) heap.mark_object(main_);
   for (const FunctionBuilder* builder = builder_; builder != nullptr; builder = builder->parent()) builder->mark_values(heap);
 }
 
@@ -56,7 +58,7 @@ void Generator::statements(const Block& block) {
   for (const syntax::Statement* node : block.statements) {
     statement(*node);
     f().release_down_to(f().active_registers());
-    count_work();
+    pieces_.count(Pieces::kPerStatement);
   }
 }
 

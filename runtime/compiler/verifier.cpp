@@ -39,14 +39,14 @@ struct Range {  // of registers, the first and behind the last
 
 class Verifier {
  public:
-  explicit Verifier(const Prototype& prototype)
-      : p_(prototype), size_(prototype.code.size), is_target_(size_), is_consumer_(size_), loop_of_(size_, kNoLoop) {}
+  Verifier(const Prototype& prototype, Pieces& pieces)
+      : p_(prototype), pieces_(pieces), size_(prototype.code.size), is_target_(size_), is_consumer_(size_), loop_of_(size_, kNoLoop) {}
 
   VerifierResult run() {
     shape();
-    for (pc_ = 0; ok() && pc_ < size_; ++pc_) instruction();
+    for (pc_ = 0; ok() && pc_ < size_; ++pc_) instruction(), pieces_.count();
     if (ok()) find_loops();
-    for (pc_ = 0; ok() && pc_ < size_; ++pc_) flow();
+    for (pc_ = 0; ok() && pc_ < size_; ++pc_) flow(), pieces_.count();
     return result_;
   }
 
@@ -85,6 +85,7 @@ class Verifier {
   bool is_inside(int loop, int outer) const;
 
   const Prototype& p_;
+  Pieces& pieces_;
   std::uint32_t size_;
   std::uint32_t pc_ = 0;
   std::vector<bool> is_target_;    // some jump lands here
@@ -308,6 +309,7 @@ void Verifier::find_loops() {
   std::vector<std::uint32_t> ends;
   for (pc_ = 0; pc_ < size_ && ok(); ++pc_) {
     loop_of_[pc_] = current;
+    pieces_.count();
     const Instruction& i = here();
     const bool numeric = i.op == Opcode::kForPrepare;
     if (numeric || i.op == Opcode::kForInPrepare) {
@@ -379,13 +381,20 @@ void Verifier::flow() {
 
 }  // namespace
 
-VerifierResult verify(const Prototype& prototype) {
-  VerifierResult result = Verifier(prototype).run();
+VerifierResult verify(const Prototype& prototype, Pieces& pieces) {
+  pieces.count(Pieces::kPerFunction);
+  VerifierResult result = Verifier(prototype, pieces).run();
   for (const Prototype* child : prototype.prototypes) {
     if (!result.is_valid) break;
-    result = verify(*child);
+    result = verify(*child, pieces);
   }
   return result;
+}
+
+VerifierResult verify(const Prototype& prototype) {
+  const std::function<void()> no_poll;
+  Pieces pieces(no_poll);
+  return verify(prototype, pieces);
 }
 
 }  // namespace baton::compiler

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 
+#include "compiler/pieces.h"
 #include "value/prototype.h"
 
 namespace baton::compiler {
@@ -18,7 +19,10 @@ struct VerifierResult {
   std::uint32_t pc = 0;       // where, in the function concerned
 };
 
-// Checks a function and all functions inside it. Takes: a prototype that has not run. Raises: std::bad_alloc.
+// Checks a function and all functions inside it. Takes: a prototype that has not run and stays reachable. Raises:
+// std::bad_alloc, what a poll throws.
+[[nodiscard]] VerifierResult verify(const Prototype& prototype, Pieces& pieces);
+// The same in one piece. Raises: std::bad_alloc.
 [[nodiscard]] VerifierResult verify(const Prototype& prototype);
 
 }  // namespace baton::compiler

@@ -37,14 +37,21 @@ void push_main_closure(ThreadState& thread, Prototype* prototype) {
 
 enum class BuildResult : std::uint8_t { kBuilt, kRefused, kNoMemory };
 
+struct Chunk {
+  std::string_view bytes;
+  std::string_view name;
+  String* name_string;
+  bool is_binary;
+};
+
 // Compiles or undumps once. `message` says why a chunk was refused.
-BuildResult try_build(ThreadState& thread, std::string_view bytes, const std::string& chunk_name, bool binary,
-                      Prototype*& prototype, std::string& message) {
+BuildResult try_build(ThreadState& thread, const Chunk& chunk, Prototype*& prototype, std::string& message) {
   try {
     compiler::CompileOptions options;
     options.poll = [&thread] { vm::poll(thread); };
-    prototype = binary ? compiler::undump(thread.heap(), bytes, chunk_name, options.poll)
-                       : compiler::compile(thread.heap(), bytes, chunk_name, options);
+    options.source = chunk.name_string;
+    prototype = chunk.is_binary ? compiler::undump(thread.heap(), chunk.bytes, chunk.name, options.poll)
+                                : compiler::compile(thread.heap(), chunk.bytes, chunk.name, options);
     return BuildResult::kBuilt;
   } catch (const compiler::CompileError& error) {
     message = error.message;
@@ -57,12 +64,12 @@ BuildResult try_build(ThreadState& thread, std::string_view bytes, const std::st
 
 // As try_build, but makes room and tries once more when the heap is full: compiling has no effects that a second try repeats.
 // Returns: null with `message` set if the chunk is not acceptable. Raises: kMemory.
-Prototype* build(ThreadState& thread, std::string_view bytes, const std::string& chunk_name, bool binary, std::string& message) {
+Prototype* build(ThreadState& thread, const Chunk& chunk, std::string& message) {
   Prototype* prototype = nullptr;
-  BuildResult result = try_build(thread, bytes, chunk_name, binary, prototype, message);
+  BuildResult result = try_build(thread, chunk, prototype, message);
   if (result == BuildResult::kNoMemory) {
     thread.heap().collect_emergency();
-    result = try_build(thread, bytes, chunk_name, binary, prototype, message);
+    result = try_build(thread, chunk, prototype, message);
   }
   if (result == BuildResult::kNoMemory) raise(ErrorId::kMemory);
   return result == BuildResult::kBuilt ? prototype : nullptr;
@@ -117,14 +124,14 @@ std::string_view without_first_comment(std::string_view text) {
 
 }  // namespace
 
-Status load(ThreadState& thread, std::string_view bytes, const std::string& chunk_name, std::string_view mode) {
+Status load(ThreadState& thread, std::string_view bytes, std::string_view chunk_name, std::string_view mode, String* name_string) {
   bool binary = compiler::is_binary(bytes);
   if (binary && thread.shared.refuses_binary_chunks) return failed(thread, "attempt to load a binary chunk (not granted)");
   if (mode.find(binary ? 'b' : 't') == std::string_view::npos) {
     return failed(thread, std::string("attempt to load a ") + (binary ? "binary" : "text") + " chunk (mode is '" + std::string(mode) + "')");
   }
   std::string message;
-  Prototype* prototype = build(thread, bytes, chunk_name, binary, message);
+  Prototype* prototype = build(thread, {bytes, chunk_name, name_string, binary}, message);
   if (prototype == nullptr) return failed(thread, message);
   push_main_closure(thread, prototype);
   return Status::kOk;
@@ -140,7 +147,10 @@ Status load_file(ThreadState& thread, const char* path, std::string_view mode) {
   return load(thread, without_first_comment(text.bytes), name, mode);
 }
 
-std::string dump(const Closure* function, bool strip) { return compiler::dump(*function->prototype, strip ? compiler::DebugInformation::kStrip : compiler::DebugInformation::kKeep); }
+std::string dump(ThreadState& thread, const Closure* function, bool strip) {
+  const auto debug = strip ? compiler::DebugInformation::kStrip : compiler::DebugInformation::kKeep;
+  return compiler::dump(*function->prototype, debug, [&thread] { vm::poll(thread); });
+}
 
 std::string disassemble(const Closure* function) { return compiler::disassemble(*function->prototype); }
 

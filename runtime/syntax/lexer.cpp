@@ -87,11 +87,12 @@ void NameTable::grow() {
 // ---------------------------------------------------------------------------------------------------------------------
 // Advancing
 
-Lexer::Lexer(std::string_view text, std::string_view chunk_name, Arena& arena, std::uint64_t seed, Poll poll)
+Lexer::Lexer(std::string_view text, std::string_view chunk_name, Arena& arena, std::uint64_t seed, Poll poll, bool borrows_text)
     : position_(text.data()),
       end_(text.data() + text.size()),
       tokens_to_poll_(poll.interval),
       poll_(poll),
+      borrows_text_(borrows_text),
       chunk_name_(chunk_name),
       arena_(arena),
       names_(arena, seed) {}

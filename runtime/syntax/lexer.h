@@ -55,9 +55,9 @@ class Lexer {
   // Strings up to this many bytes are shared.
   static constexpr std::size_t kSharedBytes = 40;
 
-  // Takes: the text without any `#` line or byte order mark, the chunk's name as given to load ("=...", "@...", text).
-  // Effects: reads nothing yet; call next() for the first token.
-  Lexer(std::string_view text, std::string_view chunk_name, Arena& arena, std::uint64_t seed, Poll poll);
+  // Takes: the text without any `#` line or byte order mark, the chunk's name as given to load ("=...", "@...", text); whether
+  // strings that are not shared may be views of the text. Effects: reads nothing yet; call next() for the first token.
+  Lexer(std::string_view text, std::string_view chunk_name, Arena& arena, std::uint64_t seed, Poll poll, bool borrows_text = false);
   Lexer(const Lexer&) = delete;
   Lexer& operator=(const Lexer&) = delete;
 
@@ -120,7 +120,8 @@ class Lexer {
   void read_hexadecimal_escape(const char* escape);
   void read_decimal_escape(const char* escape);
   void read_utf8_escape(const char* escape);
-  Token string_token(std::string_view value, std::int32_t delimiter);
+  Token string_token(std::string_view value, std::int32_t delimiter, bool is_of_text);
+  std::string_view copy_in_pieces(std::string_view value);
 
   [[noreturn]] void error_near(std::string_view message, std::string_view near) const;
   [[noreturn]] void escape_error(std::string_view message, const char* escape) const;
@@ -134,6 +135,7 @@ class Lexer {
   bool has_ahead_ = false;
   std::uint32_t tokens_to_poll_;
   Poll poll_;
+  bool borrows_text_;
   std::string_view chunk_name_;
   Arena& arena_;
   NameTable names_;

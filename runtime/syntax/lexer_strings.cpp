@@ -4,6 +4,9 @@
 // a plain "\n") the part read so far moves to `buffer_`, and the rest is appended there. The buffer keeps the opening quote,
 // so that it is at any time the text a message shows.
 
+#include <algorithm>
+#include <cstring>
+
 #include "base/number.h"
 #include "base/utf8.h"
 #include "syntax/character.h"
@@ -11,12 +14,24 @@
 
 namespace baton::syntax {
 
-Token Lexer::string_token(std::string_view value, std::int32_t delimiter) {
+// Takes: whether the value is a view of the source, else it is in the buffer.
+Token Lexer::string_token(std::string_view value, std::int32_t delimiter, bool is_of_text) {
   Token token;
   token.kind = token::kString;
   token.delimiter = delimiter;
-  token.text = value.size() <= kSharedBytes ? share(value) : arena_.copy(value);
+  if (value.size() <= kSharedBytes) token.text = share(value);
+  else token.text = is_of_text && borrows_text_ ? value : copy_in_pieces(value);
   return token;
+}
+
+std::string_view Lexer::copy_in_pieces(std::string_view value) {
+  char* const bytes = static_cast<char*>(arena_.allocate(value.size(), 1));
+  for (std::size_t done = 0; done < value.size(); done += kPollBytes) {
+    const std::size_t count = std::min(kPollBytes, value.size() - done);
+    std::memcpy(bytes + done, value.data() + done, count);
+    if (count == kPollBytes && poll_.function != nullptr) poll_.function(poll_.context);
+  }
+  return {bytes, value.size()};
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -28,7 +43,7 @@ Token Lexer::read_string() {
   skip_to([quote](char c) { return c == quote || c == '\\' || c == '\n' || c == '\r'; });
   if (position_ != end_ && *position_ == quote) {
     ++position_;
-    return string_token({start + 1, static_cast<std::size_t>(position_ - start) - 2}, quote);
+    return string_token({start + 1, static_cast<std::size_t>(position_ - start) - 2}, quote, true);
   }
   buffer_.assign(start, position_);
   for (const char* polled_at = position_; position_ != end_ && *position_ != quote; poll_inside(polled_at)) {
@@ -41,7 +56,7 @@ Token Lexer::read_string() {
   }
   if (position_ == end_) error_here("unfinished string near <eof>");
   ++position_;
-  return string_token(std::string_view(buffer_).substr(1), quote);
+  return string_token(std::string_view(buffer_).substr(1), quote, false);
 }
 
 void Lexer::read_escape() {
@@ -171,9 +186,10 @@ Token Lexer::read_long_string(std::size_t bracket, bool is_comment) {
       }
       if (static_cast<std::size_t>(position_ - close) + 1 != bracket || !accept(']')) continue;
       if (is_comment) return {};
-      if (!buffered) return string_token({piece, static_cast<std::size_t>(close - piece)}, -static_cast<std::int32_t>(bracket));
+      const auto delimiter = -static_cast<std::int32_t>(bracket);
+      if (!buffered) return string_token({piece, static_cast<std::size_t>(close - piece)}, delimiter, true);
       buffer_.append(piece, close);
-      return string_token(buffer_, -static_cast<std::int32_t>(bracket));
+      return string_token(buffer_, delimiter, false);
     }
     if (c != '\n' && c != '\r') {
       ++position_;

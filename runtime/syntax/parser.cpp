@@ -23,7 +23,7 @@ ParseResult parse(std::string_view text, std::string_view chunk_name, Arena& are
 
 Parser::Parser(std::string_view text, std::string_view chunk_name, Arena& arena, const ParseOptions& options)
     : arena_(arena),
-      lexer_(text, chunk_name, arena, options.hash_seed, options.poll),
+      lexer_(text, chunk_name, arena, options.hash_seed, options.poll, options.borrows_text),
       scopes_(lexer_, arena),
       levels_(options.initial_levels) {}
 

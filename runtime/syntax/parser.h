@@ -22,6 +22,8 @@ struct ParseOptions {
   std::uint64_t hash_seed = 0;
   // Polled every few thousand tokens; it may reach a safepoint, or throw to stop (the arena is then dropped as usual).
   Lexer::Poll poll;
+  // The text lives as long as the tree: long strings may be views of it.
+  bool borrows_text = false;
 };
 
 struct ParseResult {
@@ -30,7 +32,7 @@ struct ParseResult {
 };
 
 // Parses a chunk. Takes: the text without `#` line and byte order mark; the chunk's name as given to load ("=stdin", "@file",
-// or the text itself); both need to live only during the call. Returns: a tree in the arena. Raises: SyntaxError,
+// or the text itself); both need to live only during the call (see borrows_text). Returns: a tree in the arena. Raises: SyntaxError,
 // std::bad_alloc, what the poll function throws. Effects: uses up to 600 bytes of machine stack for each level, 120 KB
 // in all.
 [[nodiscard]] ParseResult parse(std::string_view text, std::string_view chunk_name, Arena& arena,

@@ -13,7 +13,8 @@ namespace baton::prototype {
 
 inline constexpr std::size_t kCodeHeaderBytes = sizeof(Value*);
 
-// Room for `size` instructions, zeroed. Called once, before allocate_constants. Raises: kMemory.
+// Room for `size` instructions, which the caller fills before anybody reads them. Called once, before allocate_constants.
+// Raises: kMemory.
 void allocate_code(Heap& heap, Prototype* p, std::uint32_t size);
 
 // The constants of the function whose first instruction is `code`. Raises: nothing.

@@ -34,7 +34,7 @@ void* allocate_items(Heap& heap, std::size_t size, std::size_t item_bytes) {
 
 void allocate_code(Heap& heap, Prototype* p, std::uint32_t size) {
   auto* block = static_cast<char*>(allocate_items(heap, kCodeHeaderBytes + size * sizeof(Instruction), 1));
-  std::memset(block, 0, kCodeHeaderBytes + size * sizeof(Instruction));
+  std::memset(block, 0, kCodeHeaderBytes);
   p->code.items = reinterpret_cast<Instruction*>(block + kCodeHeaderBytes);
   p->code.size = size;
 }

@@ -128,7 +128,8 @@ TEST_CASE("load: the mode decides between text and binary") {
   (void)inside(runtime, [](ThreadState& thread) {
     CHECK(evaluate(thread, "return 1", "b") == "error: attempt to load a text chunk (mode is 'b')");
     REQUIRE(host::load(thread, "return 'dumped'", "=test", "t") == Status::kOk);
-    std::string bytes = host::dump((--thread.current->top)->closure(), true);
+    std::string bytes = host::dump(thread, thread.current->top[-1].closure(), true);
+    --thread.current->top;
     CHECK(evaluate(thread, bytes) == "dumped");
     CHECK(evaluate(thread, bytes, "t") == "error: attempt to load a binary chunk (mode is 't')");
     CHECK(evaluate(thread, bytes.substr(0, bytes.size() / 2)).starts_with("error: test: bad binary format"));
