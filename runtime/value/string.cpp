@@ -21,6 +21,7 @@
 // field holds the seed, so that a lookup needs no heap.
 #include "value/string.h"
 
+#include <bit>
 #include <clocale>
 #include <cstring>
 
@@ -236,11 +237,39 @@ bool collates_by_bytes() noexcept {
   return locale == nullptr || (locale[0] == 'C' && locale[1] == '\0') || std::strcmp(locale, "POSIX") == 0;
 }
 
-int compare_bytes(const String* a, const String* b) noexcept {
-  const std::size_t common = a->length < b->length ? a->length : b->length;
-  const int order = std::memcmp(a->data(), b->data(), common);
+// Eight or four bytes as a number that orders as they do.
+inline std::uint64_t ordered_word(const char* bytes) noexcept {
+  const std::uint64_t word = hash::load_word(bytes);
+  return std::endian::native == std::endian::little ? __builtin_bswap64(word) : word;
+}
+inline std::uint32_t ordered_half(const char* bytes) noexcept {
+  const auto half = static_cast<std::uint32_t>(hash::load_half(bytes));
+  return std::endian::native == std::endian::little ? __builtin_bswap32(half) : half;
+}
+
+inline int order_of(std::uint64_t left, std::uint64_t right) noexcept { return left < right ? -1 : left > right; }
+
+// memcmp; short texts, which most are, without a call. The last word may overlap the first: what overlaps is equal then.
+inline int order_of_bytes(const char* a, const char* b, std::size_t bytes) noexcept {
+  if (bytes < 4) {
+    for (std::size_t i = 0; i < bytes; ++i) {
+      if (a[i] != b[i]) return order_of(static_cast<unsigned char>(a[i]), static_cast<unsigned char>(b[i]));
+    }
+    return 0;
+  }
+  if (bytes < 8) {
+    const int order = order_of(ordered_half(a), ordered_half(b));
+    return order != 0 ? order : order_of(ordered_half(a + bytes - 4), ordered_half(b + bytes - 4));
+  }
+  const int order = order_of(ordered_word(a), ordered_word(b));
   if (order != 0) return order;
-  return a->length < b->length ? -1 : a->length > b->length;
+  if (bytes <= 16) return order_of(ordered_word(a + bytes - 8), ordered_word(b + bytes - 8));
+  return std::memcmp(a + 8, b + 8, bytes - 8);
+}
+
+int compare_bytes(const String* a, const String* b) noexcept {
+  const int order = order_of_bytes(a->data(), b->data(), a->length < b->length ? a->length : b->length);
+  return order != 0 ? order : order_of(a->length, b->length);
 }
 
 }  // namespace
