@@ -61,7 +61,7 @@ int math_fmod(NativeCall& call) {
   const Value a = call.arg(1), b = call.arg(2);
   if (!a.is_integer() || !b.is_integer()) {
     const double divisor = number_argument(call, 2);  // the reference complains about this one first
-    return call.result(Value::from(std::fmod(number_argument(call, 1), divisor)));
+    return call.result(Value::from(number::float_remainder(number_argument(call, 1), divisor)));
   }
   if (b.integer == 0) call.argument_error(2, "zero");
   if (b.integer == -1) return call.result(Value::from(std::int64_t{0}));  // the smallest integer by -1 would trap

@@ -168,6 +168,30 @@ constexpr std::int64_t shift_right(std::int64_t value, std::int64_t count) noexc
 // Quotient rounded towards minus infinity.
 inline double floor_divide(double dividend, double divisor) noexcept { return std::floor(dividend / divisor); }
 
+// The upper 26 of the 53 bits of a float's mantissa.
+inline double high_half(double value) noexcept {
+  std::uint64_t bits;
+  __builtin_memcpy(&bits, &value, sizeof bits);
+  bits &= ~((std::uint64_t{1} << 27) - 1);
+  __builtin_memcpy(&value, &bits, sizeof bits);
+  return value;
+}
+
+// std::fmod, but without its division bit by bit where the quotient is small. Nothing is rounded, in units of the divisor's
+// last place: with a quotient below 2^25 and the divisor cut in two both products are exact; a dividend of 2^53 and more is
+// even, so the first difference, which is below 2^54 then, fits; the second is not larger than the divisor. The quotient may
+// have been rounded up to an integer, never down: then the second difference is negative.
+inline double float_remainder(double dividend, double divisor) noexcept {
+  const double size = std::fabs(dividend), by = std::fabs(divisor);
+  const double quotient = size / by;
+  if (BATON_UNLIKELY(!(quotient < 33554432.0 && by >= 1e-290 && by < 1e290))) return std::fmod(dividend, divisor);
+  const auto whole = static_cast<double>(static_cast<std::int32_t>(quotient));
+  const double high = high_half(by);
+  double remainder = (size - whole * high) - whole * (by - high);
+  if (remainder < 0) remainder += by;
+  return std::copysign(remainder, dividend);
+}
+
 // dividend - floor(dividend / divisor) * divisor without its rounding error: it has the sign of the divisor.
 inline double floor_modulo(double dividend, double divisor) noexcept {
   // Whole numbers, by far the most common case, need no bit by bit fmod. The bounds exclude zero
@@ -176,13 +200,17 @@ inline double floor_modulo(double dividend, double divisor) noexcept {
     const auto a = static_cast<std::int64_t>(dividend), b = static_cast<std::int64_t>(divisor);
     if (static_cast<double>(a) == dividend && static_cast<double>(b) == divisor && (a != 0)) return static_cast<double>(floor_modulo(a, b));
   }
-  double remainder = std::fmod(dividend, divisor);
+  double remainder = float_remainder(dividend, divisor);
   if (remainder > 0 ? divisor < 0 : (remainder < 0 && divisor > 0)) remainder += divisor;
   return remainder;
 }
 
-// base to the power of exponent. Squares are common, and exact either way.
-inline double power(double base, double exponent) noexcept { return exponent == 2 ? base * base : std::pow(base, exponent); }
+// base to the power of exponent. Squares and roots are common, and no less exact this way.
+inline double power(double base, double exponent) noexcept {
+  if (exponent == 2) return base * base;
+  if (exponent == 0.5 && base > 0) return __builtin_sqrt(base);
+  return std::pow(base, exponent);
+}
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Comparison of an integer with a float: exact mathematical values, never by rounding the integer (manual 3.4.4).

@@ -163,6 +163,33 @@ TEST_CASE("number: shifts are logical and take any count") {
   CHECK(number::shift_right(1, kMax) == 0);
 }
 
+TEST_CASE("number: the remainder of floats is the one of fmod") {
+  std::mt19937_64 random(7);
+  const auto draw = [&random]() -> double {
+    const std::uint64_t bits = random();
+    switch (random() % 5) {
+      case 0: return static_cast<double>(static_cast<std::int64_t>(bits >> 40));
+      case 1: return static_cast<double>(bits >> 11) * 0x1p-45;
+      case 2: return -static_cast<double>(bits % 1000) * 0.1;
+      case 3: return std::ldexp(static_cast<double>(bits >> 11), static_cast<int>(bits % 60) - 80);
+      default: {
+        double value;
+        std::memcpy(&value, &bits, sizeof value);
+        return value;
+      }
+    }
+  };
+  for (int i = 0; i < 200000; ++i) {
+    const double divisor = draw();
+    // Every fourth dividend lies at, just below or just above a multiple of the divisor.
+    double dividend = i % 4 != 0 ? draw() : divisor * static_cast<double>(random() % 40000000);
+    if (i % 8 == 0) dividend = std::nextafter(dividend, i % 16 == 0 ? HUGE_VAL : -HUGE_VAL);
+    const double expected = std::fmod(dividend, divisor), result = number::float_remainder(dividend, divisor);
+    const bool same = std::isnan(expected) ? std::isnan(result) : expected == result && std::signbit(expected) == std::signbit(result);
+    if (!same) FAIL(dividend << " by " << divisor << ": " << result << " instead of " << expected);
+  }
+}
+
 TEST_CASE("number: integers and floats compare by their exact values") {
   const double top = static_cast<double>(kMax);  // 2^63
   CHECK(number::less(kMax, top));
