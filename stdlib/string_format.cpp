@@ -1,11 +1,12 @@
 // string.format (manual 6.4).
 //
 // A conversion is `%` flags width .precision letter. The flags a letter takes, and whether it takes a precision, are a
-// table; everything else is "invalid conversion". Common conversions without modifiers (%d, %s, %5.2f ...) write
-// straight into the result; the rest rebuilds a C format of at most some twenty bytes and leaves it to snprintf.
+// table; everything else is "invalid conversion". Conversions of integers without a precision, of finite floats and of texts
+// write straight into the result; the rest (%a, %p, #, %.3d) rebuilds a C format of at most some twenty bytes for snprintf.
 //
-// Floats without flags are written by std::to_chars, whose output with a precision is that of printf in the "C" locale;
+// Floats are written by std::to_chars, whose output with a precision is that of printf in the "C" locale;
 // only if os.setlocale has changed the decimal point, snprintf writes them, since the language follows the locale here.
+#include <algorithm>
 #include <charconv>
 #include <clocale>
 #include <cmath>
@@ -34,8 +35,21 @@ struct Specification {
   int width = -1;
   int precision = -1;
   bool has_flags = false;
+  bool left = false, zeros = false, plus = false, space = false, alternative = false;  // the flags - 0 + space #
 
   bool is_bare() const noexcept { return length == 1; }
+  void take_flags(std::size_t count) noexcept {
+    has_flags = count > 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      switch (text[i]) {
+        case '-': left = true; break;
+        case '0': zeros = true; break;
+        case '+': plus = true; break;
+        case ' ': space = true; break;
+        default: alternative = true; break;
+      }
+    }
+  }
 };
 
 // The format for snprintf: `%`, flags, width and precision, then `letters` in place of the letter.
@@ -126,7 +140,7 @@ class Formatter {
     if (s.is_bare()) return;
     const char* p = s.text;
     const std::size_t count = std::strspn(p, flags);
-    s.has_flags = count > 0;
+    s.take_flags(count);
     p += count;
     if (*p != '0') {  // a width does not start with a zero
       s.width = read_two_digits(p);
@@ -157,18 +171,38 @@ class Formatter {
     const Value v = call_.arg(argument_);
     const std::int64_t value = v.is_integer() ? v.integer : call_.check_integer(argument_);
     check(s, flags, Precision::kTaken);
-    const bool is_decimal = s.letter == 'd' || s.letter == 'i';
-    if (is_decimal && s.precision < 0 && !s.has_flags) {
-      char digits[number::kTextBytes];
-      return padded({digits, number::to_text(value, digits)}, s.width);
+    if (BATON_UNLIKELY(s.precision >= 0 || s.alternative)) {
+      const char letters[] = {'l', 'l', s.letter, '\0'};
+      return print(s, letters, static_cast<long long>(value));
     }
-    const char letters[] = {'l', 'l', s.letter, '\0'};
-    print(s, letters, static_cast<long long>(value));
+    char digits[number::kTextBytes];
+    if (s.letter == 'd' || s.letter == 'i') return number_text({digits, number::to_text(value, digits)}, s);
+    const int base = s.letter == 'u' ? 10 : s.letter == 'o' ? 8 : 16;
+    char* const end = std::to_chars(digits, digits + sizeof digits, static_cast<std::uint64_t>(value), base).ptr;
+    if (s.letter == 'X') std::for_each(digits, end, [](char& c) { c = c >= 'a' ? static_cast<char>(c - 'a' + 'A') : c; });
+    number_text({digits, static_cast<std::size_t>(end - digits)}, s);
   }
 
-  void padded(std::string_view text, int width) {
-    for (int i = static_cast<int>(text.size()); i < width; ++i) out_.append(' ');
+  void fill(char c, int count) {
+    if (count <= 0) return;
+    std::memset(out_.reserve(static_cast<std::size_t>(count)), c, static_cast<std::size_t>(count));
+    out_.commit(static_cast<std::size_t>(count));
+  }
+
+  // The text of a finite number, which may begin with a minus, with sign and padding as the flags want them.
+  void number_text(std::string_view text, const Specification& s) {
+    if (s.width < 0 && !s.has_flags) return out_.append(text);
+    char sign = s.plus ? '+' : s.space ? ' ' : '\0';
+    if (text.front() == '-') {
+      sign = '-';
+      text.remove_prefix(1);
+    }
+    const int missing = s.width - static_cast<int>(text.size()) - (sign != '\0');
+    if (!s.left && !s.zeros) fill(' ', missing);
+    if (sign != '\0') out_.append(sign);
+    if (!s.left && s.zeros) fill('0', missing);
     out_.append(text);
+    if (s.left) fill(' ', missing);
   }
 
   void hexadecimal_float(Specification& s) {
@@ -182,7 +216,7 @@ class Formatter {
     const Value v = call_.arg(argument_);
     const double value = v.is_float() ? v.number : call_.check_number(argument_);
     check(s, "-+#0 ", Precision::kTaken);
-    const bool is_plain = !s.has_flags && s.letter >= 'a' && std::isfinite(value) && std::localeconv()->decimal_point[0] == '.';
+    const bool is_plain = !s.alternative && s.letter >= 'a' && std::isfinite(value) && std::localeconv()->decimal_point[0] == '.';
     if (!is_plain) {
       const char letters[] = {s.letter, '\0'};
       return print(s, letters, value, s.letter == 'f' ? kFloatBytes : kItemBytes);
@@ -190,7 +224,7 @@ class Formatter {
     const auto form = s.letter == 'f' ? std::chars_format::fixed : s.letter == 'e' ? std::chars_format::scientific : std::chars_format::general;
     char text[kFloatBytes];
     const auto result = std::to_chars(text, text + sizeof text, value, form, s.precision < 0 ? 6 : s.precision);
-    padded({text, static_cast<std::size_t>(result.ptr - text)}, s.width);
+    number_text({text, static_cast<std::size_t>(result.ptr - text)}, s);
   }
 
   // The identity of a value that has one; "(null)" for the others.
@@ -218,9 +252,10 @@ class Formatter {
     check(s, "-", Precision::kTaken);
     if (s.precision < 0 && text.size() >= 100) return out_.append(text);
     const std::string_view shown = s.precision < 0 ? text : text.substr(0, static_cast<std::size_t>(s.precision));
-    if (!s.has_flags) return padded(shown, s.width);
+    const int missing = s.width - static_cast<int>(shown.size());
+    if (!s.left) fill(' ', missing);
     out_.append(shown);
-    for (int i = static_cast<int>(shown.size()); i < s.width; ++i) out_.append(' ');
+    if (s.left) fill(' ', missing);
   }
 
   // --- %q: a literal that the language reads back as the same value --------------------------------------------------
