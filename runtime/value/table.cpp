@@ -16,6 +16,11 @@
 // a full array, is recognised without counting the nodes' keys: if all slots of the array are in use,
 // doubling keeps the rule; keys beyond the old end are then moved over from the nodes.
 //
+// Growing a large hash part costs what its misses of the cache cost, two or three for each entry and more for strings, and all
+// others wait meanwhile: it is one instruction. So entries move in batches that ask for their lines ahead (BulkMove), in two
+// passes. The first gives main positions to whoever finds its own free; the second puts all others into free nodes. No
+// key ever has to give way then, because what is at the main position of a key that waits belongs there.
+//
 // Parts that a table gets when it is made, up to kMaxPartsInCell, lie behind it in its own cell: one allocation, and
 // nothing to free when it dies. A part that grows moves to a buffer; what it leaves goes with the table.
 //
@@ -251,6 +256,84 @@ void grow_array(Heap& heap, Table* t, std::uint32_t slots) {
   gather_from_nodes(t);
 }
 
+// The entries of a large old hash part on their way into a fresh one (essay, "Growing a large hash part").
+class BulkMove {
+ public:
+  BulkMove(Table* t, Node* old_nodes, std::size_t old_count) noexcept
+      : t_(t), mask_(t->node_mask()), old_(old_nodes), end_(old_nodes + old_count) {}
+
+  void run() noexcept {
+    for (Node* from = old_; from < end_; from += kBatch) place(from, std::min(from + kBatch, end_));
+    for (Node* from = old_; from < end_; ++from) {
+      if (from + kBatch < end_ && from[kBatch].unused == kWaits) __builtin_prefetch(&t_->nodes[from[kBatch].next], 1);
+      if (from->unused == kWaits) chain(*from, &t_->nodes[from->next]);
+    }
+  }
+
+ private:
+  static constexpr int kBatch = 32;
+  static constexpr std::uint16_t kWaits = 1;  // in `unused` of an old node; `next` is its main position then
+
+  // Entries whose main position is free go there, or into the array part.
+  void place(Node* from, Node* to) noexcept {
+    for (Node* node = from; node < to; ++node) {
+      if (is_string(*node)) __builtin_prefetch(reinterpret_cast<const void*>(node->key_bits));
+    }
+    for (Node* node = from; node < to; ++node) {
+      if (node->value().is_nil()) continue;
+      node->next = static_cast<std::int32_t>(position_of_parts(node->key_tag, node->key_bits, mask_));
+      __builtin_prefetch(&t_->nodes[node->next], 1);
+    }
+    for (Node* node = from; node < to; ++node) {
+      if (node->value().is_nil()) continue;
+      if (node->key_tag == Tag::kInteger && is_array_index(t_, static_cast<std::int64_t>(node->key_bits))) {
+        t_->array[node->key_bits - 1] = node->value();
+        continue;
+      }
+      Node& main = t_->nodes[node->next];
+      if (main.key_tag == Tag::kNil) copy(main, *node, 0);
+      else node->unused = kWaits;
+    }
+  }
+
+  // The main position is taken by a key that belongs there.
+  void chain(const Node& from, Node* main) noexcept {
+    Node* free = take_free_node(t_);
+    copy(*free, from, main->next == 0 ? 0 : static_cast<std::int32_t>(main + main->next - free));
+    main->next = static_cast<std::int32_t>(free - main);
+  }
+
+  static bool is_string(const Node& node) noexcept {
+    return (node.key_tag == Tag::kShortString || node.key_tag == Tag::kLongString) && !node.value().is_nil();
+  }
+  static void copy(Node& to, const Node& from, std::int32_t next) noexcept {
+    to = from;
+    to.unused = 0;
+    to.next = next;
+  }
+
+  Table* t_;
+  std::uint32_t mask_;
+  Node* old_;
+  Node* end_;
+};
+
+// Gives every entry of the old hash part its place in the new parts.
+void move_entries(Heap& heap, Table* t, Node* old_nodes, std::size_t old_count) {
+  constexpr std::size_t kLarge = 4096;
+  if (old_count >= kLarge && t->nodes != &kEmptyNode) return BulkMove(t, old_nodes, old_count).run();
+  for (std::size_t i = old_count; i-- > 0;) {
+    const Node& node = old_nodes[i];
+    if (node.value().is_nil()) continue;
+    if (node.key_tag == Tag::kInteger && is_array_index(t, static_cast<std::int64_t>(node.key_bits))) {
+      t->array[node.key_bits - 1] = node.value();
+    } else {
+      const Value key = Value::of(reinterpret_cast<Object*>(node.key_bits), node.key_tag);
+      fill_node(claim_node(heap, t, key), key, node.value());
+    }
+  }
+}
+
 // Gives both parts new sizes; there is room for every entry. Raises: kMemory, nothing changed then.
 void rebuild(Heap& heap, Table* t, std::uint32_t array_slots, std::size_t nodes) {
   Node* fresh = make_nodes(heap, nodes);
@@ -272,6 +355,7 @@ void rebuild(Heap& heap, Table* t, std::uint32_t array_slots, std::size_t nodes)
   install_nodes(t, fresh, nodes);
   t->array_size = array_slots;
   if (t->length_hint > array_slots) t->length_hint = array_slots;
+  move_entries(heap, t, old_nodes, old_count);
   for (std::uint32_t i = array_slots; i < old_slots; ++i) {
     if (old_array[i].is_nil()) continue;
     const Value key = Value::from(std::int64_t{i} + 1);
@@ -280,16 +364,6 @@ void rebuild(Heap& heap, Table* t, std::uint32_t array_slots, std::size_t nodes)
   if (array_slots < old_slots) {
     free_array(heap, t, old_array, old_slots);
     if (array_slots == 0) t->array = nullptr;
-  }
-  for (std::size_t i = old_count; i-- > 0;) {
-    const Node& node = old_nodes[i];
-    if (node.value().is_nil()) continue;
-    if (node.key_tag == Tag::kInteger && is_array_index(t, static_cast<std::int64_t>(node.key_bits))) {
-      t->array[node.key_bits - 1] = node.value();
-    } else {
-      const Value key = Value::of(reinterpret_cast<Object*>(node.key_bits), node.key_tag);
-      fill_node(claim_node(heap, t, key), key, node.value());
-    }
   }
   free_nodes(heap, t, old_nodes, old_count);
   heap.internals().table_rebuilt(t);
