@@ -32,6 +32,7 @@ namespace baton {
 void Heap::Internals::atomic() noexcept {
   in_atomic = true;
   clear_spare_stacks();
+  table_sites.forget_samples();
   mode_metatable = nullptr;
   mark_roots();
   propagate_all();

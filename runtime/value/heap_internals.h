@@ -20,6 +20,7 @@
 #include "value/prototype.h"
 #include "value/root.h"
 #include "value/table.h"
+#include "value/table_learning.h"
 #include "value/userdata.h"
 
 namespace baton {
@@ -238,6 +239,7 @@ struct Heap::Internals {
   std::size_t traverse_weak(Table* t) noexcept;
   std::size_t traverse_coroutine(Coroutine* co) noexcept;
   std::size_t traverse_prototype(Prototype* p) noexcept;
+  void visit_keys(const TableTemplate& t) noexcept;  // of a template that holds them
   std::size_t traverse_slots(Table* t, std::size_t from, std::size_t to) noexcept;
   std::size_t continue_slice(std::size_t budget) noexcept;
   std::uint32_t weak_mode(Table* metatable) noexcept;
@@ -353,6 +355,7 @@ struct Heap::Internals {
   std::size_t slice_position = 0;
   const Table* mode_metatable = nullptr;  // memo of weak_mode, within one slice of work
   std::uint32_t mode_memo = 0;
+  TableSites table_sites;
   PendingTable pending;
   PlainList<WhiteValue> white_values;
   PlainList<Node*> white_keys;

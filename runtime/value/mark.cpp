@@ -166,12 +166,22 @@ std::size_t Heap::Internals::traverse(TracedObject* object) noexcept {
   }
 }
 
+void Heap::Internals::visit_keys(const TableTemplate& t) noexcept {
+  if (t.holds_keys == 0) return;
+  const auto* nodes = reinterpret_cast<const Node*>(t.image() + t.nodes_offset);
+  const std::size_t count = reinterpret_cast<const Table*>(t.image())->node_mask() + std::size_t{1};
+  for (std::size_t i = 0; i < count; ++i) {
+    if (nodes[i].key_tag == Tag::kShortString) visit_optional(reinterpret_cast<String*>(nodes[i].key_bits));
+  }
+}
+
 std::size_t Heap::Internals::traverse_prototype(Prototype* p) noexcept {
   visit_optional(p->source);
   for (Prototype* inner : p->prototypes) visit_optional(inner);
   for (const UpvalueDescription& u : p->upvalues) visit_optional(u.name);
   for (const LocalDescription& l : p->locals) visit_optional(l.name);
-  const std::size_t units = kObjectUnits + p->prototypes.size + p->upvalues.size + p->locals.size;
+  for (const TableTemplate* t : p->templates) visit_keys(*t);
+  const std::size_t units = kObjectUnits + p->prototypes.size + p->upvalues.size + p->locals.size + p->templates.size;
   if (p->constants.size > kLargeTableSlots && !in_atomic && slice == nullptr) {
     slice = p;
     slice_position = 0;

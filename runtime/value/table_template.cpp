@@ -29,6 +29,8 @@ std::int32_t add_template(Heap& heap, Prototype* p, std::uint32_t array_slots, s
   auto* made = static_cast<TableTemplate*>(heap.allocate_buffer(TableTemplate::bytes(bytes)));
   made->cell_bytes = bytes;
   made->array_slots = array_slots;
+  made->holds_keys = 0;
+  made->learned = 0;
   made->nodes_offset = static_cast<std::uint32_t>(reinterpret_cast<char*>(model->nodes) - reinterpret_cast<char*>(model));
   std::memcpy(made->image(), static_cast<void*>(model), bytes);
   try {
@@ -38,6 +40,16 @@ std::int32_t add_template(Heap& heap, Prototype* p, std::uint32_t array_slots, s
     throw;
   }
   return static_cast<std::int32_t>(p->templates.size - 1);
+}
+
+std::int32_t add_learned_template(Heap& heap, Prototype* p, std::uint32_t array_slots, String* const* keys, std::uint32_t key_count) {
+  const std::int32_t index = add_template(heap, p, array_slots, key_count, keys, key_count);
+  if (index < 0) return index;
+  TableTemplate* made = p->templates[static_cast<std::size_t>(index)];
+  made->holds_keys = 1;
+  made->learned = kLearnedEnough;
+  for (std::uint32_t i = 0; i < key_count; ++i) heap.barrier(p, keys[i]);
+  return index;
 }
 
 Table* make_from(Heap& heap, const TableTemplate* from) {

@@ -6,7 +6,7 @@
 //
 // Invariants
 //  - The parts of a table that has an image lie in its cell (kMaxPartsInCell), so the image is one block.
-//  - The keys are constants of the prototype that owns the template: they live as long as it.
+//  - The keys live as long as the prototype that owns the template: they are constants of it, or it marks them (holds_keys).
 // Owner: the prototype, in `templates`. Threading: under the GIL.
 #pragma once
 
@@ -20,14 +20,16 @@ struct TableTemplate {
   std::uint32_t cell_bytes;    // of the image, which follows
   std::uint32_t array_slots;
   std::uint32_t nodes_offset;  // of the hash part in the image
-
-  std::uint32_t unused;
+  std::uint16_t holds_keys;    // 1: they need not be constants of the prototype, which marks them
+  std::uint16_t learned;       // executions that looked whether the tables get more fields later, see table_learning.h
 
   char* image() noexcept { return reinterpret_cast<char*>(this + 1); }
   const char* image() const noexcept { return reinterpret_cast<const char*>(this + 1); }
   static std::size_t bytes(std::size_t cell_bytes) noexcept { return sizeof(TableTemplate) + cell_bytes; }
 };
 static_assert(sizeof(TableTemplate) == 16);
+
+inline constexpr std::uint16_t kLearnedEnough = 64;  // TableTemplate::learned does not grow further
 
 // Operand u of NewTable: the slots of the array part and, once it was executed, what is known.
 inline constexpr std::uint32_t kNewTableSlots = (1u << 30) - 1;
@@ -41,6 +43,9 @@ namespace table {
 // Raises: kMemory.
 std::int32_t add_template(Heap& heap, Prototype* p, std::uint32_t array_slots, std::uint32_t hash_entries,
                           String* const* keys, std::uint32_t key_count);
+
+// The same with names that were found in tables (table_learning.h). Raises: kMemory.
+std::int32_t add_learned_template(Heap& heap, Prototype* p, std::uint32_t array_slots, String* const* keys, std::uint32_t key_count);
 
 // A new table as the template says; white. Raises: kMemory.
 Table* make_from(Heap& heap, const TableTemplate* from);

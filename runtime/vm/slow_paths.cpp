@@ -4,6 +4,7 @@
 
 #include "base/number.h"
 #include "value/table.h"
+#include "value/table_learning.h"
 #include "value/table_template.h"
 #include "vm/close.h"
 #include "vm/debug_hooks.h"
@@ -344,13 +345,21 @@ void new_table(ThreadState& thread, const Instruction* pc, int destination, std:
     if (slots <= kNewTableSlots) operand |= kNewTableSeen;
     else if ((slots & kNewTableNever) == kNewTableSeen) operand = with_template(heap, p, pc, destination, slots & kNewTableSlots, entries);
     slots = table::array_slots_of(p, operand);
+  } else if (slots == 0) {
+    base[destination] = Value::of(table::make_and_learn(heap, base[-1].closure()->prototype, const_cast<Instruction*>(pc) - 1));
+    return;
+  } else {
+    slots &= kNewTableSlots;
   }
   base[destination] = Value::of(table::make(heap, slots, entries));
 }
 
 void new_table_from(ThreadState& thread, int destination, std::uint32_t index) {
   Value* base = thread.current->frame->base;
-  base[destination] = Value::of(table::make_from(thread.heap(), base[-1].closure()->prototype->templates[index]));
+  Prototype* p = base[-1].closure()->prototype;
+  const TableTemplate* from = p->templates[index];
+  const bool learns = from->learned < kLearnedEnough;
+  base[destination] = Value::of(BATON_UNLIKELY(learns) ? table::make_from_and_learn(thread.heap(), p, index) : table::make_from(thread.heap(), from));
 }
 
 void make_closure(ThreadState& thread, int destination, std::uint32_t index) {
