@@ -156,7 +156,9 @@ int string_byte(NativeCall& call) {
   const std::size_t count = last - first + 1;
   const auto* bytes = reinterpret_cast<const unsigned char*>(s->data()) + first - 1;
   if (count == 1) return call.result(Value::from(static_cast<std::int64_t>(*bytes)));
-  if (count >= kMaxStackSlots) call.error("string slice too long");
+  const Coroutine* co = call.coroutine();
+  const auto used = static_cast<std::size_t>(co->top - co->stack);
+  if (count >= kMaxStackSlots - used) call.error("stack overflow (string slice too long)");
   call.reserve(static_cast<int>(count));
   for (std::size_t i = 0; i < count; ++i) call.push(Value::from(static_cast<std::int64_t>(bytes[i])));
   return static_cast<int>(count);

@@ -2,7 +2,6 @@
 //
 // Positions are those of bytes, 1-based. Decoding is strict (no surrogates, at most 10FFFF) unless `lax` asks for the
 // original form of up to 31 bits. Long scans poll after each piece.
-#include <limits>
 
 #include "all_modules.h"
 #include "base/utf8.h"
@@ -61,7 +60,8 @@ int utf8_codepoint(NativeCall& call) {
   if (first < 1) call.argument_error(2, "out of bounds");
   if (last > static_cast<std::int64_t>(s.size())) call.argument_error(3, "out of bounds");
   if (first > last) return 0;
-  if (last - first >= std::numeric_limits<std::int32_t>::max()) call.error("string slice too long");
+  const Coroutine* co = call.coroutine();
+  if (last - first >= static_cast<std::int64_t>(kMaxStackSlots) - (co->top - co->stack)) call.error("stack overflow (string slice too long)");
   int count = 0;
   for (auto place = static_cast<std::size_t>(first - 1); place < static_cast<std::size_t>(last); ++count) {
     const utf8::Decoded decoded = utf8::decode(s.substr(place), strict);
