@@ -130,7 +130,7 @@ ResumeResult resume(ThreadState& thread, Coroutine* co, int arguments, int* coun
 Value wrap_error(ThreadState& thread, Coroutine* co, bool refused) {
   Value error = thread.current->top[-1];
   if (!refused && co->status == CoroutineStatus::kDead && close_coroutine(thread, co) == Status::kError) error = thread.pending;
-  if (!error.is_string()) return error;
+  if (!error.is_string() || error.string() == thread.shared.memory_error) return error;
   std::string text = where(thread, 1);
   text.append(error.string()->view());
   return Value::of(string::make(thread.heap(), text));
