@@ -431,6 +431,7 @@ Value* close_for_return(ThreadState& thread, int a, int count) {
   co->top = first + count;
   if (co->top < co->frame->top) co->top = co->frame->top;
   const std::ptrdiff_t offset = first - co->stack;
+  closure::close_upvalues(thread.heap(), co, co->frame->base);  // or a method could change a result that stands in its local
   close_variables(thread, co->frame->base);
   return co->stack + offset;
 }
