@@ -137,7 +137,11 @@ int io_flush(NativeCall& call) {
 
 int io_close(NativeCall& call) {
   if (call.count() > 0) return close_file(call, check_open_file(call, 1));
-  return close_file(call, push_default_file(call, Default::kOutput));
+  const Value handle = default_file(call, Default::kOutput);
+  IoFile& file = *static_cast<IoFile*>(handle.userdata()->block());
+  if (file.is_closed()) call.error("attempt to use a closed file");
+  call.push(handle);
+  return close_file(call, file);
 }
 
 int io_lines(NativeCall& call) {
