@@ -82,8 +82,8 @@ struct PlainQueue {
 // Short strings by content. `old` is being emptied into `buckets`, a few chains at each insertion and
 // each collector step, so growth never pauses. `string.cpp` has the rules.
 struct InternTable {
-  String** buckets = nullptr;
-  String** old = nullptr;
+  std::uint64_t* buckets = nullptr;  // chains, see string.cpp
+  std::uint64_t* old = nullptr;
   std::uint32_t mask = 0;
   std::uint32_t old_mask = 0;
   std::uint32_t moved = 0;  // chains of `old` below it were moved

@@ -13,6 +13,11 @@
 //
 // for growing and for shrinking alike.
 //
+// A chain is a word: the address of its first string, and in the 16 bits above it a filter, one bit for each hash in the
+// chain, by four bits of the hash. A text that is new is mostly known to be so from this word alone. Otherwise the first
+// string would have to be looked at, and until the word has come from memory the processor could only guess whether there is
+// one: half of these guesses were wrong. Bits of strings that were removed may stay until their chain is empty or moved.
+//
 // The table is weak. Dead strings stay in their chains until their page is swept, one by one, so no
 // phase has to clean the table as a whole. A lookup may meet a string that is dead but not yet swept;
 // it repaints it with the current white, which is all that "alive" means to the sweeper.
@@ -40,23 +45,32 @@ std::uint32_t hash_of(std::string_view bytes, std::uint32_t seed) noexcept {
   return static_cast<std::uint32_t>(wide ^ (wide >> 32));
 }
 
-inline String** chain_of(InternTable& table, std::uint32_t hash) noexcept {
-  if (BATON_UNLIKELY(table.old != nullptr) && (hash & table.old_mask) >= table.moved) {
-    return &table.old[hash & table.old_mask];
-  }
-  return &table.buckets[hash & table.mask];
+constexpr int kAddressBits = 48;
+constexpr std::uint64_t kAddressMask = (std::uint64_t{1} << kAddressBits) - 1;
+
+inline std::uint64_t filter_bit(std::uint32_t hash) noexcept { return std::uint64_t{1} << kAddressBits << (hash >> 28); }
+inline String* first_of(std::uint64_t chain) noexcept { return reinterpret_cast<String*>(chain & kAddressMask); }
+
+inline void add_to_chain(std::uint64_t& chain, String* s) noexcept {
+  s->next = first_of(chain);
+  chain = (chain & ~kAddressMask) | filter_bit(s->hash) | reinterpret_cast<std::uint64_t>(s);
 }
 
-String** zeroed_buckets(Heap::Internals& h, std::size_t count) {
-  const std::size_t bytes = count * sizeof(String*);
+inline std::uint64_t& chain_of(InternTable& table, std::uint32_t hash) noexcept {
+  if (BATON_UNLIKELY(table.old != nullptr) && (hash & table.old_mask) >= table.moved) return table.old[hash & table.old_mask];
+  return table.buckets[hash & table.mask];
+}
+
+std::uint64_t* zeroed_buckets(Heap::Internals& h, std::size_t count) {
+  const std::size_t bytes = count * sizeof(std::uint64_t);
   if (bytes <= kMaxCellBytes) {
     void* buckets = h.allocate_buffer(bytes);
     std::memset(buckets, 0, bytes);
-    return static_cast<String**>(buckets);
+    return static_cast<std::uint64_t*>(buckets);
   }
   h.charge(bytes);
-  void* buckets = std::calloc(count, sizeof(String*));  // free_buffer frees it
-  if (buckets != nullptr) return static_cast<String**>(buckets);
+  void* buckets = std::calloc(count, sizeof(std::uint64_t));  // free_buffer frees it
+  if (buckets != nullptr) return static_cast<std::uint64_t*>(buckets);
   h.discharge(bytes);
   raise(ErrorId::kMemory);
 }
@@ -69,7 +83,7 @@ void Heap::Internals::create_intern_table() {
 }
 
 void Heap::Internals::resize_intern_table(std::uint32_t buckets) noexcept {
-  String** fresh;
+  std::uint64_t* fresh;
   try {
     fresh = zeroed_buckets(*this, buckets);
   } catch (const ScriptError&) {
@@ -84,16 +98,14 @@ void Heap::Internals::resize_intern_table(std::uint32_t buckets) noexcept {
 
 void Heap::Internals::move_chains(std::uint32_t count) noexcept {
   for (; count > 0; --count) {
-    String* s = strings.old[strings.moved++];
+    String* s = first_of(strings.old[strings.moved++]);
     while (s != nullptr) {
       String* next = s->next;
-      String*& head = strings.buckets[s->hash & strings.mask];
-      s->next = head;
-      head = s;
+      add_to_chain(strings.buckets[s->hash & strings.mask], s);
       s = next;
     }
     if (strings.moved > strings.old_mask) {
-      free_buffer(strings.old, (std::size_t{strings.old_mask} + 1) * sizeof(String*));
+      free_buffer(strings.old, (std::size_t{strings.old_mask} + 1) * sizeof *strings.old);
       strings.old = nullptr;
       return;
     }
@@ -106,10 +118,15 @@ void Heap::Internals::shrink_intern_table() noexcept {
 }
 
 void Heap::Internals::unlink_short_string(String* s) noexcept {
-  String** link = chain_of(strings, s->hash);
-  while (*link != s) link = &(*link)->next;
-  *link = s->next;
   --strings.count;
+  std::uint64_t& chain = chain_of(strings, s->hash);
+  String* before = first_of(chain);
+  if (before == s) {
+    chain = s->next == nullptr ? 0 : (chain & ~kAddressMask) | reinterpret_cast<std::uint64_t>(s->next);
+    return;
+  }
+  while (before->next != s) before = before->next;
+  before->next = s->next;
 }
 
 namespace {
@@ -144,9 +161,7 @@ String* add_short(Heap::Internals& h, std::string_view bytes, std::uint32_t hash
   s->length = bytes.size();
   copy_short(s->mutable_data(), bytes.data(), bytes.size());
   s->mutable_data()[bytes.size()] = '\0';
-  String** chain = chain_of(table, hash);
-  s->next = *chain;
-  *chain = s;
+  add_to_chain(chain_of(table, hash), s);
   ++table.count;
   return s;
 }
@@ -190,7 +205,9 @@ String* make(Heap& heap, std::string_view bytes) {
     return s;
   }
   const std::uint32_t hash = hash_of(bytes, h.seed);
-  for (String* s = *chain_of(h.strings, hash); s != nullptr; s = s->next) {
+  const std::uint64_t chain = chain_of(h.strings, hash);
+  if ((chain & filter_bit(hash)) == 0) return add_short(h, bytes, hash);
+  for (String* s = first_of(chain); s != nullptr; s = s->next) {
     if (s->hash != hash || s->length != bytes.size()) continue;
     if (BATON_UNLIKELY(!same_bytes(s->data(), bytes.data(), bytes.size()))) continue;
     if (BATON_UNLIKELY(h.is_dead(s))) s->mark ^= kMarkWhite0 | kMarkWhite1;

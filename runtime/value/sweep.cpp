@@ -245,8 +245,8 @@ void Heap::Internals::free_everything() noexcept {
     }
   }
   free_spare_stacks();
-  free_buffer(strings.buckets, (std::size_t{strings.mask} + 1) * sizeof(String*));
-  if (strings.old != nullptr) free_buffer(strings.old, (std::size_t{strings.old_mask} + 1) * sizeof(String*));
+  free_buffer(strings.buckets, (std::size_t{strings.mask} + 1) * sizeof *strings.buckets);
+  if (strings.old != nullptr) free_buffer(strings.old, (std::size_t{strings.old_mask} + 1) * sizeof *strings.old);
 }
 
 }  // namespace baton
