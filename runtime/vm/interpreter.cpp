@@ -210,15 +210,20 @@ inline bool equal_to_constant(const Value& v, const Value& constant) noexcept {
 // that ended the chain the last time. It goes on with that at once and walks the chain beside it, only to compare; the
 // processor predicts that they are equal and nothing waits. It needs no invalidation, because nothing is believed unchecked.
 //
-// `actual`, by way of the guess to which operand d, `guess`, leads: the same address, but one that does not depend on the loads that led to `actual`.
+// `actual`, by way of the guess at `kept`: the same address, but one that does not depend on the loads that led to `actual`.
 template <class T>
-BATON_ALWAYS_INLINE T* speculate(const Value* constants, unsigned guess, T* actual) noexcept {
-  T** kept = reinterpret_cast<T**>(reinterpret_cast<char*>(const_cast<Value*>(constants)) + (static_cast<std::int64_t>(guess) - 0x10000));
+BATON_ALWAYS_INLINE T* speculate_kept(T** kept, T* actual) noexcept {
   T* const guessed = *kept;
   T* result = guessed;
   __asm__("" : "+r"(result));  // or the compiler, knowing them equal, takes `actual`
   if (BATON_UNLIKELY(guessed != actual)) *kept = result = actual;
   return result;
+}
+// The same with the guess to which operand d, `guess`, leads.
+template <class T>
+BATON_ALWAYS_INLINE T* speculate(const Value* constants, unsigned guess, T* actual) noexcept {
+  char* const end = reinterpret_cast<char*>(const_cast<Value*>(constants));
+  return speculate_kept(reinterpret_cast<T**>(end + (static_cast<std::int64_t>(guess) - 0x10000)), actual);
 }
 
 // Makes the frame that begins at `base` the running one, but for its pc, which is saved before anybody looks. `state` is

@@ -46,6 +46,7 @@ struct SharedState final : RootVisitor {
   Table* globals = nullptr;    // the table in _G
   Table* loaded = nullptr;     // package.loaded
   Table* type_metatables[kBaseTypeCount] = {};
+  Table* string_methods = nullptr;  // where a method of a string was found last: a guess of the interpreter, compared, not followed
   String* metamethod_names[static_cast<int>(Metamethod::kCount)] = {};
   String* type_names[kBaseTypeCount] = {};  // what `type` returns
   String* memory_error = nullptr;  // "not enough memory", preallocated
