@@ -28,10 +28,13 @@ inline unsigned char byte_at(const char* s) noexcept { return static_cast<unsign
 const char* find_bytes(std::string_view text, std::string_view what) noexcept {
   if (text.size() < what.size()) return nullptr;
   const char* from = text.data();
+  const std::size_t behind_first = what.size() - 1;
   const char* const last = from + (text.size() - what.size());  // the last place where it may stand
   for (std::size_t failures = 0; from <= last; ++from) {
     const char* place = static_cast<const char*>(std::memchr(from, what.front(), static_cast<std::size_t>(last - from) + 1));
-    if (place == nullptr || std::memcmp(place + 1, what.data() + 1, what.size() - 1) == 0) return place;
+    if (place == nullptr || behind_first == 0) return place;
+    // A look at the last byte saves most of the calls.
+    if (place[behind_first] == what.back() && std::memcmp(place + 1, what.data() + 1, behind_first - 1) == 0) return place;
     from = place;
     if (++failures >= 8 && static_cast<std::size_t>(from - text.data()) < failures * 16) {
       const auto left = static_cast<std::size_t>(last - from) + what.size();

@@ -106,6 +106,15 @@ int string_reverse(NativeCall& call) {
   });
 }
 
+int brief_reverse(SharedState& shared, Value* function, int arguments) {
+  if (arguments < 1 || !function[1].is_string() || function[1].string()->length > kShortStringMax) return kNotBrief;
+  const std::string_view text = function[1].string()->view();
+  char buffer[kShortStringMax];
+  for (std::size_t i = 0; i < text.size(); ++i) buffer[i] = text[text.size() - 1 - i];
+  *function = Value::of(string::make(shared.heap, {buffer, text.size()}));
+  return 1;
+}
+
 // Fills `total` bytes with repetitions of the first `unit` ones, which are there already, by doubling what is done.
 void repeat_bytes(NativeCall& call, char* bytes, std::size_t unit, std::size_t total) {
   for (std::size_t done = unit; done < total;) {
@@ -145,6 +154,23 @@ int string_rep(NativeCall& call) {
   if (!separator.empty()) std::memcpy(bytes + s->length, separator.data(), separator.size());
   repeat_bytes(call, bytes, unit, total);
   return total > kShortStringMax ? 1 : call.result_string({bytes, total});
+}
+
+int brief_rep(SharedState& shared, Value* function, int arguments) {
+  if (arguments != 2 || !function[1].is_string() || !function[2].is_integer()) return kNotBrief;
+  const std::string_view text = function[1].string()->view();
+  const std::int64_t count = function[2].integer;
+  constexpr auto kMost = static_cast<std::int64_t>(kShortStringMax);
+  if (text.empty() || count < 1 || count > kMost || count * static_cast<std::int64_t>(text.size()) > kMost) return kNotBrief;
+  char buffer[kShortStringMax];
+  const std::size_t total = text.size() * static_cast<std::size_t>(count);
+  if (text.size() == 1) {
+    std::memset(buffer, text.front(), total);
+  } else {
+    for (std::size_t done = 0; done < total; ++done) buffer[done] = done < text.size() ? text[done] : buffer[done - text.size()];
+  }
+  *function = Value::of(string::make(shared.heap, {buffer, total}));
+  return 1;
 }
 
 int string_byte(NativeCall& call) {
@@ -213,13 +239,15 @@ print(("quiet"):upper())  --> QUIET)lua",
      R"lua(
 
 print(("abc"):reverse())  --> cba)lua",
-     string_reverse},
+     string_reverse,
+     Intrinsic::kBrief, brief_reverse},
     {"rep", "string.rep(s: string, n: integer, separator?: string) -> string",
      "n copies of s with the separator between them; empty if n is not positive. A result beyond the limits is an error."
      R"lua(
 
 print(("ab"):rep(3, "-"))  --> ab-ab-ab)lua",
-     string_rep},
+     string_rep,
+     Intrinsic::kBrief, brief_rep},
     {"byte", "string.byte(s: string, i?: integer, j?: integer) -> integer ...",
      "The codes of the bytes of s from position i (1 by default) to position j (i by default)."
      R"lua(

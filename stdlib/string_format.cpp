@@ -91,6 +91,7 @@ class Formatter {
  private:
   // Formats end with a NUL, which is no modifier, so this stays inside.
   Specification read(const char* p) {
+    if (BATON_LIKELY(*p > '9')) return {p, 1, *p};  // modifiers are not above it
     const std::size_t modifiers = std::strspn(p, "-+#0 123456789.");
     if (modifiers + 1 >= kMaxSpecification) call_.error("invalid format (too long)");
     return {p, modifiers + 1, p[modifiers]};
@@ -139,9 +140,11 @@ class Formatter {
   void check(Specification& s, const char* flags, Precision precision) {
     if (s.is_bare()) return;
     const char* p = s.text;
-    const std::size_t count = std::strspn(p, flags);
-    s.take_flags(count);
-    p += count;
+    if (*p == '0' || *p < '.') {
+      const std::size_t count = std::strspn(p, flags);
+      s.take_flags(count);
+      p += count;
+    }
     if (*p != '0') {  // a width does not start with a zero
       s.width = read_two_digits(p);
       if (*p == '.' && precision == Precision::kTaken) {

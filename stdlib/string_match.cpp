@@ -82,6 +82,30 @@ int string_find(NativeCall& call) {
   return compiled.capture_count() == 0 ? 2 : 2 + matcher.push_captures(found, end);
 }
 
+// Plain texts in subjects that need no poll.
+int brief_find(SharedState&, Value* function, int arguments) {
+  if (arguments < 2 || !function[1].is_string() || !function[2].is_string()) return kNotBrief;
+  const std::string_view subject = function[1].string()->view();
+  const std::string_view what = function[2].string()->view();
+  if (subject.size() > kPieceBytes || what.size() > kPieceBytes) return kNotBrief;
+  std::size_t start = 0;
+  if (arguments >= 3) {
+    if (!function[3].is_integer()) return kNotBrief;
+    start = start_position(function[3].integer, subject.size()) - 1;
+  }
+  if (what.empty() || start >= subject.size()) return kNotBrief;
+  if ((arguments < 4 || !function[4].is_truthy()) && has_special_characters(what)) return kNotBrief;
+  const char* found = pattern::find_bytes(subject.substr(start), what);
+  if (found == nullptr) {
+    function->set_nil();
+    return 1;
+  }
+  const std::int64_t before = found - subject.data();
+  function[0].set_integer(before + 1);
+  function[1].set_integer(before + static_cast<std::int64_t>(what.size()));
+  return 2;
+}
+
 int string_match(NativeCall& call) {
   const std::string_view subject = call.check_text(1);
   const std::string_view source = call.check_text(2);
@@ -308,7 +332,7 @@ const NativeInfo kStringMatchFunctions[] = {
 
 print(("key = value"):find "(%w+)%s*=%s*(%w+)")  --> 1	11	key	value
 print(("1.5"):find(".", 1, true))                --> 2	2)lua",
-     string_find},
+     string_find, Intrinsic::kBrief, brief_find},
     {"match", "string.match(s: string, pattern: string, init?: integer) -> string? ...",
      "Looks for the first match of the pattern in s, from position init on. Returns its captures, the whole match if the "
      "pattern has none, or nil."
