@@ -16,6 +16,7 @@
 #include "fs_job.h"
 #include "option_table.h"
 #include "vm/operations.h"
+#include "vm/safepoint.h"
 
 namespace baton::stdlib {
 
@@ -108,7 +109,11 @@ struct WriteFile {
   int flags;
   bool atomic;
 
-  int run() noexcept { return atomic ? replace() : write_in_place(); }
+  int run() noexcept {
+    const int error = atomic ? replace() : write_in_place();
+    std::string().swap(bytes);  // here, where nobody waits for the lock: large memory takes time to give back
+    return error;
+  }
 
   int write_in_place() noexcept {
     File file(open_file(path, flags));
@@ -142,7 +147,7 @@ struct WriteFile {
 int write_whole(NativeCall& call, int flags, bool atomic, const char* what) {
   const std::string path = path_argument(call, 1);
   const std::string_view bytes = call.check_text(2);
-  const auto job = run_file_job<WriteFile>(call.thread(), what, path, std::string(bytes), flags, atomic);
+  const auto job = run_file_job<WriteFile>(call.thread(), what, path, vm::copied(call.thread(), bytes), flags, atomic);
   return outcome(call, job->error, path);
 }
 

@@ -9,6 +9,7 @@
 #include "base/number.h"
 #include "vm/operations.h"
 #include "vm/safepoint.h"
+#include "vm/string_builder.h"
 
 namespace baton::stdlib {
 
@@ -20,15 +21,45 @@ void ByteStream::consume(std::size_t count) noexcept {
     buffer_.clear();
     start_ = 0;
   } else if (start_ > 65536 && start_ > buffer_.size() / 2) {
-    buffer_.erase(0, start_);
+    buffer_.remove_front(start_);
     start_ = 0;
   }
 }
 
+ByteBuffer ByteStream::detach(std::size_t count) {
+  ByteBuffer rest;
+  rest.append(buffered().substr(count));
+  ByteBuffer result = std::move(buffer_);
+  result.truncate(start_ + count);
+  buffer_ = std::move(rest);
+  start_ = 0;
+  return result;
+}
+
+void ByteStream::attach(ByteBuffer detached, std::size_t count) {
+  const std::size_t start = detached.size() - count;
+  detached.append(buffered());
+  buffer_ = std::move(detached);
+  start_ = start;
+}
+
 namespace {
 
-// Takes the first `count` bytes of the buffer as a string onto the window.
+// A long text is copied in pieces with polls between them; another task may read from the stream then.
+void take_much(NativeCall& call, ByteStream& stream, std::size_t count, std::size_t drop) {
+  ByteBuffer bytes = stream.detach(count + drop);
+  try {
+    call.push(Value::of(call.make_string(bytes.view().substr(bytes.size() - count - drop, count))));
+  } catch (...) {
+    stream.attach(std::move(bytes), count + drop);
+    throw;
+  }
+}
+
+// Takes the first `count` bytes of the buffer as a string onto the window, and drops the next ones.
 void take(NativeCall& call, ByteStream& stream, std::size_t count, std::size_t drop = 0) {
+  const bool is_most = count >= stream.buffered().size() / 2;  // taking it out moves the rest
+  if (count > vm::kPieceBytes && is_most) return take_much(call, stream, count, drop);
   call.push(Value::of(string::make(call.heap(), stream.buffered().substr(0, count))));
   stream.consume(count + drop);
 }
@@ -169,9 +200,9 @@ int write_arguments(NativeCall& call, ByteStream& stream) {
   if (call.count() == 2) {
     error = stream.write(call.thread(), call.arg(2).string()->view());
   } else {
-    std::string bytes;
-    for (int i = 2; i <= call.count(); ++i) bytes += call.arg(i).string()->view();
-    error = stream.write(call.thread(), bytes);
+    StringBuilder bytes(call.thread());
+    for (int i = 2; i <= call.count(); ++i) bytes.append(call.arg(i).string()->view());
+    error = stream.write(call.thread(), bytes.view());
   }
   return error != 0 ? stream.push_failure(call, error) : call.result(Value::boolean(true));
 }

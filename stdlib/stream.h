@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/byte_buffer.h"
 #include "birthplace.h"
 #include "vm/native.h"
 
@@ -43,14 +44,19 @@ class ByteStream {
   // The descriptor under it, for handing it to a child; -1 if there is none.
   virtual int descriptor() const noexcept { return -1; }
 
-  std::string_view buffered() const noexcept { return std::string_view(buffer_).substr(start_); }
+  std::string_view buffered() const noexcept { return buffer_.view().substr(start_); }
+  // Takes the first `count` bytes out of the buffer together with the block they lie in, so that others may read on while they
+  // are copied. Returns: a buffer that ends with these bytes. Raises: std::bad_alloc; nothing has changed then.
+  ByteBuffer detach(std::size_t count);
+  // Gives `count` detached bytes back to the front of the buffer. Raises: std::bad_alloc.
+  void attach(ByteBuffer detached, std::size_t count);
   void consume(std::size_t count) noexcept;
   int error() const noexcept { return error_; }
   // Where it was opened, for streams that must be closed.
   Birthplace& birthplace() noexcept { return birthplace_; }
 
  protected:
-  std::string buffer_;
+  ByteBuffer buffer_;
   std::size_t start_ = 0;  // of what is not read yet
   int error_ = 0;
 

@@ -254,6 +254,17 @@ void copy_bytes(ThreadState& thread, char* to, const char* from, std::size_t byt
   std::memcpy(to, from, bytes);
 }
 
+std::string copied(ThreadState& thread, std::string_view text) {
+  std::string copy;
+  copy.reserve(text.size());
+  for (; text.size() > kPieceBytes; text.remove_prefix(kPieceBytes)) {
+    copy.append(text.substr(0, kPieceBytes));
+    poll(thread);
+  }
+  copy.append(text);
+  return copy;
+}
+
 void run_finalizers(ThreadState& thread) {
   // An error may be on its way in the interrupted code (a __close method runs because of it).
   const Root<Value> error_in_flight(thread.heap(), thread.pending);

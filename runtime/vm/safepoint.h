@@ -5,6 +5,9 @@
 // `top`, the registry, Root<T>. Callers set `top` first (coroutine.h).
 #pragma once
 
+#include <string>
+#include <string_view>
+
 #include "value/error.h"
 #include "vm/thread_state.h"
 
@@ -27,6 +30,10 @@ inline void poll(ThreadState& thread) {
 // Copies `bytes` that stay reachable to where nobody else looks, with a safepoint of that kind after each piece.
 inline constexpr std::size_t kPieceBytes = std::size_t{1} << 18;
 void copy_bytes(ThreadState& thread, char* to, const char* from, std::size_t bytes, SafepointKind kind);
+
+// A copy of `text`, which stays reachable, made like this: what another thread shall read must not change or vanish meanwhile.
+// Raises: std::bad_alloc, as a poll.
+std::string copied(ThreadState& thread, std::string_view text);
 
 // Natives call this before an allocation of `bytes` that may be large: at the memory cap it collects in
 // emergency mode (no finalizer runs), so that the allocation fails only if memory is really full. A
