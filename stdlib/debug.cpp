@@ -100,8 +100,9 @@ int debug_setupvalue(NativeCall& call) {
   int n = check_int(call, 2);
   std::string_view name;
   Object* owner;
-  Value* cell = upvalue_cell(call.check_function(1), n, name, owner);
-  if (cell == nullptr) return 0;
+  const Value function = call.check_function(1);
+  Value* cell = upvalue_cell(function, n, name, owner);
+  if (cell == nullptr || function.is_native()) return 0;  // a native relies on what it keeps there
   *cell = call.arg(3);
   call.heap().barrier(owner, *cell);
   return call.result_string(name);
