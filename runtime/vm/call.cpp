@@ -59,7 +59,8 @@ Next recover(ThreadState& thread, CallFrame* frame) {
   frame->flags &= static_cast<std::uint16_t>(~kFrameProtected);
   if (BATON_UNLIKELY(!co->hooks_allowed)) restore_hooks(co);
   set_own_nesting(co, static_cast<std::int32_t>(frame->scratch));
-  close_variables_failing(thread, frame->base);
+  const bool has_handler = (frame->flags & kFrameHandler) != 0;
+  close_variables_failing(thread, frame->base + (has_handler ? 1 : 0), has_handler ? frame->base - co->stack : 0);
   frame = co->frames + index;
   co->frame = frame;
   // A return hook must still find the function in its slot, and the results where PUC Lua has them:

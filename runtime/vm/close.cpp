@@ -12,6 +12,7 @@
 #include "vm/call.h"
 #include "vm/native.h"
 #include "vm/operations.h"
+#include "vm/run.h"
 #include "vm/traceback.h"
 
 namespace baton::vm {
@@ -62,23 +63,34 @@ class Closing {
 struct MethodCall {
   Value variable;
   Value error;
+  std::ptrdiff_t handler;  // the slot of a message handler, counted from the stack's first, or 0
 };
 
+// The handler is called where the method failed, so that it sees that place.
 void call_method(ThreadState& thread, void* context) {
   const auto* call_it = static_cast<MethodCall*>(context);
   push_method_call(thread, call_it->variable, call_it->error);
-  const Closing closing(thread.current);
-  vm::call(thread, 2, 0);
+  Coroutine* co = thread.current;
+  const Closing closing(co);
+  if (call_it->handler == 0) {
+    vm::call(thread, 2, 0);
+    return;
+  }
+  const NestingLevel level(co);
+  if (run(thread, co->top - 3, 2, 0) == Next::kExit) return;
+  const Value handler = co->stack[call_it->handler];
+  call_handler(thread, handler);
+  throw ScriptError(thread.pending);
 }
 
-// Closes everything from `level` on; `*failed` and thread.pending carry the current error.
-void close_protected(ThreadState& thread, Value* level, bool* failed) {
+// Closes everything from `level` on; `*failed` and thread.pending carry the current error. `handler`: as in MethodCall.
+void close_protected(ThreadState& thread, Value* level, bool* failed, std::ptrdiff_t handler = 0) {
   Coroutine* co = thread.current;
   const std::ptrdiff_t offset = level - co->stack;
   while (Value* slot = last_pending(co, offset)) {
     const std::ptrdiff_t place = slot - co->stack;
     co->top = slot + 1;
-    MethodCall method_call{take_pending(thread, slot), *failed ? thread.pending : Value()};
+    MethodCall method_call{take_pending(thread, slot), *failed ? thread.pending : Value(), handler};
     *slot = method_call.error;
     thread.pending.set_nil();
     if (protected_run(thread, call_method, &method_call) == Status::kError) *failed = true;
@@ -101,9 +113,9 @@ void close_variables(ThreadState& thread, Value* level) {
   closure::close_upvalues(thread.heap(), co, co->stack + offset);
 }
 
-void close_variables_failing(ThreadState& thread, Value* level) {
+void close_variables_failing(ThreadState& thread, Value* level, std::ptrdiff_t handler) {
   bool failed = true;
-  close_protected(thread, level, &failed);
+  close_protected(thread, level, &failed, handler);
 }
 
 void close_all_variables(ThreadState& thread, Value* level, bool* failed) {

@@ -16,8 +16,9 @@ inline bool has_pending_variables(const Coroutine* co, const Value* level) noexc
 void close_variables(ThreadState& thread, Value* level);
 
 // As above while an error (thread.pending) is on its way: an error in a __close replaces it, and all
-// variables are closed. `top` may be anywhere above them. Raises: ForcedUnwind only.
-void close_variables_failing(ThreadState& thread, Value* level);
+// variables are closed. `top` may be anywhere above them. `handler`: the slot, counted from the stack's first, of a message
+// handler for such errors; 0: none. Raises: ForcedUnwind only.
+void close_variables_failing(ThreadState& thread, Value* level, std::ptrdiff_t handler = 0);
 
 // The same for coroutine.close without an error: `failed` tells whether a __close raised one.
 void close_all_variables(ThreadState& thread, Value* level, bool* failed);
