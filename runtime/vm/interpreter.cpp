@@ -141,6 +141,28 @@ BATON_ALWAYS_INLINE const Value* find_near(const SharedState& shared, const Tabl
   return nullptr;
 }
 
+// The tags of a node's value and of its key, read at once, and what they are where a name leads to a value with tag `value`.
+BATON_ALWAYS_INLINE std::uint16_t tags_of(const Node* node) noexcept {
+  static_assert(offsetof(Node, key_tag) == offsetof(Node, value_tag) + 1);
+  std::uint16_t tags;
+  __builtin_memcpy(&tags, &node->value_tag, sizeof tags);
+  return tags;
+}
+constexpr std::uint16_t tags_with_name(Tag value) noexcept {
+  const unsigned v = static_cast<unsigned>(value), name = static_cast<unsigned>(Tag::kShortString);
+  return static_cast<std::uint16_t>(std::endian::native == std::endian::little ? v | name << 8 : v << 8 | name);
+}
+
+// The node with the bits of `key` on the chain where it belongs in `t`, or null; tags_of says whether it is that key's.
+BATON_ALWAYS_INLINE const Node* find_bits(const Table* t, const String* key) noexcept {
+  const Node* node = &t->nodes[key->hash & t->node_mask()];
+  while (BATON_UNLIKELY(node->key_bits != reinterpret_cast<std::uint64_t>(key))) {
+    if (node->next == 0) return nullptr;
+    node += node->next;
+  }
+  return node;
+}
+
 // The element of an array part that `object` and `key` name, or null if it is something else or nil.
 BATON_ALWAYS_INLINE const Value* element_of(const Value& object, const Value& key) noexcept {
   if (BATON_UNLIKELY(!object.is_table() || !key.is_integer())) return nullptr;
