@@ -1,16 +1,18 @@
 /* The pinging client of the convoy benchmark: a process of its own, so that its load and its clock are not the server's.
  *
- *   ping [-l FILE] THREADS SECONDS ROUNDS SERVER... [-- ARGUMENT]
+ *   ping [-l FILE] [-n] THREADS SECONDS ROUNDS SERVER... [-- ARGUMENT]
  *
  * It runs SERVER THREADS PORT [ARGUMENT], which connects to that port of this machine. It tells the server by single bytes what
  * to do: 'p' answer with one byte; 's' start the computing threads; 'e' end them; 'c' answer with how much they have done, 20
  * characters; 'q' end. It runs ROUNDS rounds of three phases, SECONDS each: pings without computing threads, computing threads
- * without pings, both; the last two take turns in pieces, since the machine's speed changes by the second. A ping leaves every millisecond, or as soon as the answer before has come, and counts from when it left: one
- * that could not leave in time is not made up for, so a server that takes 5 ms for each shows 5 ms. A phase ends by the clock. With
- * -l the pings beside computing threads are written to FILE: when each was sent and answered,
- * in seconds of the monotonic clock. Prints for each round
+ * without pings, both. The last two take turns in pieces, since the machine's speed changes by the second: without, with, with,
+ * without, and so on; what counts is the median over such groups of the work with pings as a part of that without. A ping leaves
+ * every millisecond, or as soon as the answer before has come, and counts from when it left: one that could not leave in time is
+ * not made up for, so a server that takes 5 ms for each shows 5 ms. A phase ends by the clock. With -l the pings beside computing
+ * threads are written to FILE: when each was sent and answered, in seconds of the monotonic clock. With -n no pings are sent
+ * beside computing threads: what the measure of their work gives where nothing differs. Prints for each round
  *
- *   idle p50, p99, busy p50, p99, p99.9, longest (all in microseconds), work per second without and with pings
+ *   idle p50, p99, busy p50, p99, p99.9, longest (all in microseconds), work per second without pings, part kept with them
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -27,11 +29,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { kPeriodNs = 1000000, kMost = 1000000, kPieces = 10 };
+enum { kPeriodNs = 1000000, kMost = 1000000, kPieceNs = 100000000, kMostGroups = 1000 };
 
 static int server;
 static int64_t times[kMost];
 static FILE *ping_log;
+static int no_pings;
 
 static int64_t now_ns(void) {
   struct timespec now;
@@ -96,26 +99,31 @@ static int ping(int64_t duration, int count, FILE *list) {
 
 static void sort_times(int count) { qsort(times, (size_t)count, sizeof times[0], ascending); }
 
-struct phase {
-  int64_t lasted, work;
-};
-
-static double rate(const struct phase *phase) { return (double)phase->work * 1e9 / (double)phase->lasted; }
-
-/* Adds what the computing threads do meanwhile: with pings, if `count` is not null. */
-static void work_for(struct phase *phase, int64_t duration, int *count) {
+/* Work per second of the computing threads for the length of a piece: with pings, if `count` is not null. */
+static double work_for(int *count) {
   int64_t began = now_ns(), before = work_done();
-  if (count != NULL) {
-    *count = ping(duration, *count, ping_log);
+  if (count != NULL && !no_pings) {
+    *count = ping(kPieceNs, *count, ping_log);
   } else {
-    sleep_until(began + duration);
+    sleep_until(began + kPieceNs);
   }
-  phase->work += work_done() - before;
-  phase->lasted += now_ns() - began;
+  int64_t work = work_done() - before;
+  return (double)work * 1e9 / (double)(now_ns() - began);
+}
+
+static int ascending_doubles(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return x < y ? -1 : x > y;
+}
+
+static double median(double *list, int count) {
+  qsort(list, (size_t)count, sizeof list[0], ascending_doubles);
+  return count % 2 == 1 ? list[count / 2] : (list[count / 2 - 1] + list[count / 2]) / 2;
 }
 
 static double at(int count, double part) {
   int place = (int)((double)count * part);
+  if (count == 0) return 0;
   return (double)times[place < count ? place : count - 1] / 1000.0;
 }
 
@@ -161,6 +169,11 @@ int main(int argc, char **argv) {
     argv += 2;
     argc -= 2;
   }
+  if (argc > 1 && strcmp(argv[1], "-n") == 0) {
+    no_pings = 1;
+    ++argv;
+    --argc;
+  }
   if (argc < 5) return 2;
   signal(SIGPIPE, SIG_IGN);
   prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
@@ -174,14 +187,17 @@ int main(int argc, char **argv) {
     printf("%.1f %.1f ", at(count, 0.5), at(count, 0.99));
     if (threads > 0) tell('s');
     sleep_until(now_ns() + 100000000);
-    struct phase alone = {0}, both = {0};
+    static double alone[kMostGroups], kept[kMostGroups];
+    int groups = 0;
     count = 0;
-    while (both.lasted < duration) {
-      work_for(&alone, duration / kPieces, NULL);
-      work_for(&both, duration / kPieces, &count);
+    while (groups < kMostGroups && groups * 2 * (int64_t)kPieceNs < duration) {
+      double before = work_for(NULL), with = work_for(&count), again = work_for(&count), after = work_for(NULL);
+      alone[groups] = (before + after) / 2;
+      kept[groups] = alone[groups] > 0 ? (with + again) / 2 / alone[groups] : 0;
+      ++groups;
     }
     sort_times(count);
-    printf("%.1f %.1f %.1f %.1f %.1f %.1f\n", at(count, 0.5), at(count, 0.99), at(count, 0.999), at(count, 1.0), rate(&alone), rate(&both));
+    printf("%.1f %.1f %.1f %.1f %.1f %.4f\n", at(count, 0.5), at(count, 0.99), at(count, 0.999), at(count, 1.0), median(alone, groups), median(kept, groups));
     fflush(stdout);
     if (threads > 0) tell('e');
     sleep_until(now_ns() + 50000000);
