@@ -82,7 +82,8 @@ void inherit_hook(Heap& heap, const Coroutine* creator, Coroutine* created) noex
 
 void update_dispatch(ThreadState& thread) noexcept {
   const SharedState& shared = thread.shared;
-  thread.dispatch = dispatch_table(thread.current->hook_mask != 0 || shared.is_seeded || shared.counts_instructions());
+  const bool traced = thread.current->hook_mask != 0 || shared.is_seeded || shared.counts_instructions();
+  thread.dispatch = traced ? traced_table() : &thread.own_table;
 }
 
 void trace_instruction(ThreadState& thread, const Instruction* pc) {

@@ -7,7 +7,7 @@
 // itself, so one rare call in one handler spills nothing in another. Elsewhere (g++, sanitizers) the
 // bodies are labels of one function and the next instruction is a computed goto.
 //
-// There are two tables. In the plain one an opcode leads to its handler; in the traced one every
+// There are two sorts of tables. In a thread's own an opcode leads to its handler; in the traced one every
 // opcode leads to a handler that first does the work of hooks (and, later, of seeded switching) and
 // then continues with the generic opcode's own, so that of a pair of instructions with one handler (handlers/fused.inc) each
 // is seen. So hooks cost nothing while there are none, and turning them
@@ -18,8 +18,22 @@
 // `base` and `constants` are derived from the frame and never saved. Machine frames do not grow with
 // script calls: a call pushes a CallFrame and goes on in the same loop.
 //
-// Safepoints: back-edges (JumpBack, ForLoop, ForInLoop), entries of script functions and returns of
-// natives test one word. Everything between two of them is atomic for other native threads.
+// Safepoints: back-edges, entries of script functions and returns of natives. Everything between two of them is atomic for
+// other native threads. Functions and natives test one word; back-edges test nothing:
+//
+// Polls. Each native thread dispatches through a table of its own. When something is asked of it, the entries of the opcodes
+// that poll (kOpSafepoint: ForLoop, ForLoopUnit, ForInCall, JumpBack) are made to lead to Polled, which does what is asked
+// and then runs the instruction itself, without the table: there is progress even where something is asked all the time.
+// Who writes entries, and in which order, is said in base/interrupt.h. A pair that ends with such an instruction leads to its
+// First alone, and behind that the Second is dispatched and polls. So the safepoint is in front of the back-edge, never
+// between a read and a write that follows it: `t[i] = t[i] * 2` at the end of a loop stays whole.
+// Why no loop escapes: jumps go forward, but for those of JumpBack, ForLoop and ForInLoop (the verifier insists), and a
+// ForInLoop is reached only from the ForInCall in front of it. Each turn therefore runs one of the four, and a handler gets to
+// one of them by a dispatch: its own or that of a pair whose entry follows the word, too. No handler jumps to one of the four
+// directly, nor begins a turn of a loop in any other way (fused_opcode.h checks that all such pairs have an entry that does).
+// Traced handlers, whose table is shared and constant, look at the word in front of the same instructions.
+// Registers up to the frame's top are what lives there: none of the four reads open results, and an iterator has not been
+// called yet.
 #include "vm/interpreter.h"
 
 #include <bit>
@@ -44,10 +58,8 @@ namespace baton::vm {
 namespace {
 
 #if BATON_TAIL_CALL_DISPATCH
-// The table's type would contain itself: handlers take it as a struct that is never defined.
-struct HandlerTable;
 using Handler = __attribute__((preserve_none)) Next (*)(ThreadState*, const Instruction*, Value*, const Value*,
-                                                        CallFrame*, const HandlerTable*, std::uint64_t);
+                                                        CallFrame*, const DispatchTable*, std::uint64_t);
 #else
 using Handler = const void*;
 #endif
@@ -191,6 +203,14 @@ BATON_ALWAYS_INLINE Value* element_to_store(const Value& object, const Value& ke
   if (BATON_LIKELY(!slot->is_nil())) return slot;
   return BATON_LIKELY(asks_nobody(t) && t->mode == 0) ? slot : nullptr;
 }
+
+// What tables of handlers are made of: one for each opcode, the First's alone for each pair, and the two that lead to those.
+struct Handlers {
+  const Handler* plain;
+  const Handler* single;
+  Handler polled;
+  Handler traced;
+};
 
 constexpr std::uint64_t kTurnsAhead = 8;  // how many turns of a loop before its use an element is asked for
 
@@ -498,29 +518,20 @@ constexpr Handler kSingleTable[256] = {
 #undef BATON_FUSED
 };
 
+BATON_OP(Polled) {
+  BATON_REACH_SAFEPOINT();
+  [[clang::musttail]] return kPlainTable[word & 0xFF](thread, pc, base, constants, frame, dispatch, word);
+}
+
 BATON_OP(Traced) {
-  BATON_SAVE();
-  if (BATON_UNLIKELY(thread->current->in_place && thread->current->hook_mask != 0)) BATON_LEAVE(Next::kPromote);  // a hook may yield
-  slow::trace(*thread, pc - 1);
-  BATON_RELOAD_BASE();
-  constants = frame->constants;
-  word = fetch(pc - 1);
-  dispatch = static_cast<const HandlerTable*>(thread->dispatch);
+  BATON_TRACE();
   [[clang::musttail]] return kSingleTable[word & 0xFF](thread, pc, base, constants, frame, dispatch, word);
 }
 
-constexpr Handler kTracedTable[256] = {
-#define BATON_OPCODE(name, form, a, b, c, flags, base, meaning) op_Traced,
-#include "bytecode/opcodes.def"
-#undef BATON_OPCODE
-#define BATON_FUSED(name, first, second, link) op_Traced,
-#include "bytecode/fused_opcodes.def"
-#undef BATON_FUSED
-};
+constexpr Handlers kHandlers = {kPlainTable, kSingleTable, op_Polled, op_Traced};
+const Handlers& handlers() noexcept { return kHandlers; }
 
 }  // namespace
-
-const void* dispatch_table(bool traced) noexcept { return traced ? kTracedTable : kPlainTable; }
 
 Next execute(ThreadState& state) {
   ThreadState* thread = &state;
@@ -528,7 +539,7 @@ Next execute(ThreadState& state) {
   Value* base;
   const Value* constants;
   CallFrame* frame;
-  const HandlerTable* dispatch;
+  const DispatchTable* dispatch;
   BATON_LOAD_FRAME();
   const std::uint64_t word = fetch(pc++);
   return BATON_HANDLER(dispatch, word)(thread, pc, base, constants, frame, dispatch, word);
@@ -536,7 +547,7 @@ Next execute(ThreadState& state) {
 
 Next execute_entered(ThreadState& state, CallFrame* frame, Value* base, const Prototype* prototype) {
   const Instruction* pc = prototype->code.items;
-  const auto* dispatch = static_cast<const HandlerTable*>(state.dispatch);
+  const DispatchTable* dispatch = state.dispatch;
   const std::uint64_t word = fetch(pc++);
   return BATON_HANDLER(dispatch, word)(&state, pc, base, prototype->constants.items, frame, dispatch, word);
 }
@@ -545,8 +556,8 @@ Next execute_entered(ThreadState& state, CallFrame* frame, Value* base, const Pr
 
 namespace {
 
-// The interpreter as one function. Called with a null thread it only publishes its label tables.
-Next interpret(ThreadState* thread, const void* const** plain_out, const void* const** traced_out) {
+// The interpreter as one function. Called with a null thread it only publishes its labels.
+Next interpret(ThreadState* thread, const Handlers** handlers_out) {
   static const void* const kPlainTable[256] = {
 #define BATON_OPCODE(name, form, a, b, c, flags, base, meaning) &&label_##name,
 #include "bytecode/opcodes.def"
@@ -563,24 +574,16 @@ Next interpret(ThreadState* thread, const void* const** plain_out, const void* c
 #include "bytecode/fused_opcodes.def"
 #undef BATON_FUSED
   };
-  static const void* const kTracedTable[256] = {
-#define BATON_OPCODE(name, form, a, b, c, flags, base, meaning) &&label_Traced,
-#include "bytecode/opcodes.def"
-#undef BATON_OPCODE
-#define BATON_FUSED(name, first, second, link) &&label_Traced,
-#include "bytecode/fused_opcodes.def"
-#undef BATON_FUSED
-  };
+  static const Handlers kHandlers = {kPlainTable, kSingleTable, &&label_Polled, &&label_Traced};
   if (thread == nullptr) {
-    *plain_out = kPlainTable;
-    *traced_out = kTracedTable;
+    *handlers_out = &kHandlers;
     return Next::kExit;
   }
   const Instruction* pc;
   Value* base;
   const Value* constants;
   CallFrame* frame;
-  const Handler* dispatch;
+  const DispatchTable* dispatch;
   std::uint64_t word;
   BATON_RELOAD();
 
@@ -592,34 +595,74 @@ Next interpret(ThreadState* thread, const void* const** plain_out, const void* c
 #include "vm/handlers/call.inc"
 #include "vm/handlers/fused.inc"
 
+label_Polled : {
+  BATON_REACH_SAFEPOINT();
+  goto* const_cast<void*>(kPlainTable[word & 0xFF]);
+}
+
 label_Traced : {
-  BATON_SAVE();
-  if (BATON_UNLIKELY(thread->current->in_place && thread->current->hook_mask != 0)) BATON_LEAVE(Next::kPromote);  // a hook may yield
-  slow::trace(*thread, pc - 1);
-  BATON_RELOAD_BASE();
-  constants = frame->constants;
-  word = fetch(pc - 1);
-  dispatch = static_cast<const Handler*>(thread->dispatch);
+  BATON_TRACE();
   goto* const_cast<void*>(kSingleTable[word & 0xFF]);
 }
 }
 
-}  // namespace
-
-const void* dispatch_table(bool traced) noexcept {
-  struct Tables {
-    const void* const* plain;
-    const void* const* traced;
-    Tables() { (void)interpret(nullptr, &plain, &traced); }
-  };
-  static const Tables tables;
-  return traced ? tables.traced : tables.plain;
+const Handlers& handlers() noexcept {
+  static const Handlers* const kHandlers = [] {
+    const Handlers* published = nullptr;
+    (void)interpret(nullptr, &published);
+    return published;
+  }();
+  return *kHandlers;
 }
 
-Next execute(ThreadState& state) { return interpret(&state, nullptr, nullptr); }
+}  // namespace
 
-Next execute_entered(ThreadState& state, CallFrame*, Value*, const Prototype*) { return interpret(&state, nullptr, nullptr); }
+Next execute(ThreadState& state) { return interpret(&state, nullptr); }
+
+Next execute_entered(ThreadState& state, CallFrame*, Value*, const Prototype*) { return interpret(&state, nullptr); }
 
 #endif
 
+namespace {
+
+std::uintptr_t address_of(Handler handler) noexcept { return reinterpret_cast<std::uintptr_t>(handler); }
+
+// Asked, an instruction that polls leads to Polled, and a pair to the First alone, behind which the Second is dispatched.
+PolledEntries polled_entries() noexcept {
+  PolledEntries entries;
+  if (BATON_UNPOLLED) return entries;
+  static_assert(kPolledCount <= static_cast<int>(PolledEntries::kMost));
+  const Handlers& all = handlers();
+  entries.count = kPolledCount;
+  for (int i = 0; i < kPolledCount; ++i) {
+    entries.quiet[i] = address_of(all.plain[kFirstPolled + i]);
+    entries.asked[i] = address_of(i < kPolledGenericCount ? all.polled : all.single[kFirstPolled + i]);
+  }
+  return entries;
+}
+
+}  // namespace
+
+void prepare_dispatch(DispatchTable& table, InterruptWord& word) noexcept {
+  static const PolledEntries kEntries = polled_entries();
+  for (int i = 0; i < 256; ++i) table.handlers[i].store(address_of(handlers().plain[i]), std::memory_order_relaxed);
+  word.direct(kEntries, &table.handlers[kFirstPolled]);
+}
+
+const DispatchTable* traced_table() noexcept {
+  struct Traced : DispatchTable {
+    Traced() noexcept {
+      for (std::atomic<std::uintptr_t>& handler : handlers) handler.store(address_of(vm::handlers().traced), std::memory_order_relaxed);
+    }
+  };
+  static const Traced kTable;
+  return &kTable;
+}
+
 }  // namespace baton::vm
+
+namespace baton {
+
+ThreadState::ThreadState(SharedState& s) : shared(s) { vm::prepare_dispatch(own_table, interrupt); }
+
+}  // namespace baton

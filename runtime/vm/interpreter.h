@@ -13,7 +13,10 @@ Next execute(ThreadState& thread);
 // The same for the frame of the function of `prototype` that was just filled: what is known of it need not be read again.
 Next execute_entered(ThreadState& thread, CallFrame* frame, Value* base, const Prototype* prototype);
 
-// The handler table to put into ThreadState::dispatch: plain, or traced for hooks and seeded switching.
-const void* dispatch_table(bool traced) noexcept;
+// Fills a thread's own table of handlers and lets its interrupt word direct the entries that poll.
+void prepare_dispatch(DispatchTable& table, InterruptWord& word) noexcept;
+
+// The table for hooks, seeded switches and counted instructions, the same for all threads.
+const DispatchTable* traced_table() noexcept;
 
 }  // namespace baton::vm

@@ -44,14 +44,14 @@
     base = frame->base;                                           \
     pc = frame->pc;                                               \
     constants = frame->constants;                                 \
-    dispatch = static_cast<decltype(dispatch)>(thread->dispatch); \
+    dispatch = thread->dispatch;                                  \
   } while (0)
 
 #if BATON_TAIL_CALL_DISPATCH
 
 #define BATON_OP_PARAMETERS                                                                    \
-  ThreadState *thread, const Instruction *pc, Value *base, const Value *constants, CallFrame *frame, const HandlerTable *dispatch, std::uint64_t word
-#define BATON_HANDLER(table, word) (reinterpret_cast<const Handler*>(table)[(word) & 0xFF])
+  ThreadState *thread, const Instruction *pc, Value *base, const Value *constants, CallFrame *frame, const DispatchTable *dispatch, std::uint64_t word
+#define BATON_HANDLER(table, word) (reinterpret_cast<Handler>((table)->handlers[(word) & 0xFF].load(std::memory_order_relaxed)))
 #define BATON_OP(name) __attribute__((preserve_none)) static Next op_##name(BATON_OP_PARAMETERS)
 // The empty assembly is different at each place: otherwise the compiler lets the paths through a handler share one
 // dispatch, which costs a jump and hides from the processor which path led where.
@@ -72,7 +72,7 @@
 #define BATON_NEXT()                          \
   do {                                        \
     word = fetch(pc++);                       \
-    goto* const_cast<void*>(dispatch[word & 0xFF]); \
+    goto* reinterpret_cast<void*>(dispatch->handlers[word & 0xFF].load(std::memory_order_relaxed)); \
   } while (0)
 #define BATON_LEAVE(next) return next
 #define BATON_SLOW_OP(name) label_##name:
@@ -108,8 +108,9 @@
     BATON_RELOAD();                                                \
   } while (0)
 
-// The poll of back-edges and calls: `pc` is where to go on. A build with BATON_UNPOLLED, which tools/bench/polls makes to
-// measure what polling costs, leaves it out, and polls instead where something was allocated, so that the collector runs.
+// The poll of calls: `pc` is where to go on. A build with BATON_UNPOLLED, which tools/bench/polls makes to measure what
+// polling costs, leaves it and the polls of back-edges out, and polls instead where something was allocated, so that the
+// collector runs.
 #define BATON_POLL_HERE() \
   if (thread->interrupt.any()) BATON_TAIL(Safepoint)
 #ifndef BATON_UNPOLLED
@@ -117,11 +118,51 @@
 #endif
 #if BATON_UNPOLLED
 #define BATON_POLL() (void)0
-#define BATON_POLL_ALLOCATION() BATON_POLL_HERE()
+#define BATON_POLL_ALLOCATION()         \
+  do {                                  \
+    if (thread->interrupt.any()) {      \
+      BATON_SAVE();                     \
+      slow::safepoint(*thread, false);  \
+      BATON_RELOAD_BASE();              \
+    }                                   \
+  } while (0)
 #else
 #define BATON_POLL() BATON_POLL_HERE()
 #define BATON_POLL_ALLOCATION() (void)0
 #endif
+
+// Polled: the instruction in `word` is one that polls; then it runs, whatever is still asked.
+#define BATON_REACH_SAFEPOINT() \
+  do {                          \
+    --pc;                       \
+    BATON_SAVE();               \
+    slow::back_edge(*thread);   \
+    BATON_LOAD_FRAME();         \
+    word = fetch(pc++);         \
+  } while (0)
+
+// Traced: what is done in front of every instruction.
+#define BATON_TRACE()                                                                                              \
+  do {                                                                                                             \
+    BATON_SAVE();                                                                                                  \
+    if (BATON_UNLIKELY(thread->current->in_place && thread->current->hook_mask != 0)) BATON_LEAVE(Next::kPromote); /* a hook may yield */ \
+    slow::trace(*thread, pc - 1);                                                                                  \
+    BATON_RELOAD_BASE();                                                                                           \
+    constants = frame->constants;                                                                                  \
+    dispatch = thread->dispatch;                                                                                   \
+    word = fetch(pc - 1);                                                                                          \
+    if (polls(static_cast<Opcode>(word & 0xFF)) && thread->interrupt.any()) BATON_TAIL(Polled);                    \
+  } while (0)
+
+// The same after a store, which may have made a table larger.
+#define BATON_RESUME_STORE(expression)                                \
+  do {                                                                \
+    const Next next_ = (expression);                                  \
+    if (BATON_UNLIKELY(next_ != Next::kContinue)) BATON_LEAVE(next_); \
+    BATON_LOAD_FRAME();                                               \
+    BATON_POLL_ALLOCATION();                                          \
+    BATON_NEXT();                                                     \
+  } while (0)
 
 // Leaves the frame by the fast path: the caller is a script frame for certain and hooks did not change.
 #define BATON_LEAVE_FRAME()                                     \

@@ -244,6 +244,7 @@ void safepoint(ThreadState& thread, SafepointKind kind) {
   if (kind == SafepointKind::kBackEdge && thread.interrupt.take(kInterruptFinalize) != 0) run_finalizers(thread);
   if ((thread.interrupt.bits.load(std::memory_order_relaxed) & kInterruptGilDrop) != 0) hand_over(thread);
   if (kind == SafepointKind::kBackEdge) raise_if_asked(thread);
+  thread.interrupt.settle();  // behind what raises: then the next back-edge looks again
 }
 
 void copy_bytes(ThreadState& thread, char* to, const char* from, std::size_t bytes, SafepointKind kind) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "bytecode/fused_opcode.h"
 #include "base/number.h"
 #include "value/table.h"
 #include "value/table_learning.h"
@@ -529,21 +530,25 @@ void safepoint(ThreadState& thread, bool open) {
 
 namespace {
 
-void reach_instruction(ThreadState& thread, SafepointKind kind) {
-  Coroutine* co = thread.current;
-  forget_registers(thread, end_of_variables(co->frame, co->frame->pc));
-  co->top = co->frame->top;
-  keep_extra_arguments(co, co->frame->pc);
-  ++co->frame->pc;  // as if the instruction had begun
-  vm::safepoint(thread, kind);
-  --co->frame->pc;
+// Where an instruction that polls is about to lead, if its loop goes on; `next` itself if it is none. All registers that it
+// reads itself hold variables there.
+const Instruction* back_edge_target(const Instruction* next) noexcept {
+  if (!polls(opcode_info(next->op).base)) return next;
+  if (next->op == Opcode::kForInCall) ++next;  // its ForInLoop
+  return Instruction::jump_from(next + 1, next->j);
 }
 
 }  // namespace
 
-void back_edge(ThreadState& thread) { reach_instruction(thread, SafepointKind::kBackEdge); }
-
-void enter_loop_body(ThreadState& thread) { reach_instruction(thread, SafepointKind::kReturn); }
+void back_edge(ThreadState& thread) {
+  Coroutine* co = thread.current;
+  forget_registers(thread, end_of_variables(co->frame, back_edge_target(co->frame->pc)));
+  co->top = co->frame->top;
+  keep_extra_arguments(co, co->frame->pc);
+  ++co->frame->pc;  // as if the instruction had begun
+  vm::safepoint(thread, SafepointKind::kBackEdge);
+  --co->frame->pc;
+}
 
 void trace(ThreadState& thread, const Instruction* pc) {
   Coroutine* co = thread.current;

@@ -53,11 +53,9 @@ Next tail_call(ThreadState& thread, int a, int arguments);
 // The safepoint behind a call, inside a script frame. `open`: results above the registers are live, up to `top`. It raises
 // nothing when a native has given more than nil and booleans: the guard of a lock, an item of a queue reach their variable.
 void safepoint(ThreadState& thread, bool open);
-// The safepoint before the instruction at frame->pc, the target of a jump or the first of a function: if something is
-// raised, its position is that of this instruction. Raises: as vm::safepoint.
+// The safepoint before the instruction at frame->pc, one that polls or the first of a function: if something is raised, its
+// position is that of this instruction. Raises: as vm::safepoint.
 void back_edge(ThreadState& thread);
-// The same where an iterator has given values: raises nothing.
-void enter_loop_body(ThreadState& thread);
 // The traced dispatch table's work before the instruction at `pc`.
 void trace(ThreadState& thread, const Instruction* pc);
 

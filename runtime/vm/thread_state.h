@@ -13,6 +13,8 @@
 // Owner: sched's native thread (or host for the main thread).
 #pragma once
 
+#include <atomic>
+
 #include "base/interrupt.h"
 #include "value/coroutine.h"
 #include "value/value.h"
@@ -26,12 +28,17 @@ enum class [[nodiscard]] Status : std::uint8_t {
   kError,   // a script error, `pending` is its value
 };
 
+// Where each opcode leads (vm/interpreter.cpp).
+struct alignas(kCacheLineBytes) DispatchTable {
+  std::atomic<std::uintptr_t> handlers[256];
+};
+
 struct ThreadState {
   InterruptWord interrupt;        // first: polled relative to this object's address
   SharedState& shared;
   Coroutine* current = nullptr;
   Coroutine* root = nullptr;      // body of the native thread
-  const void* dispatch = nullptr; // the interpreter's handler table in force (plain or traced)
+  const DispatchTable* dispatch = nullptr;  // the one in force: its own, or the traced one
   GilSlot* gil_slot = nullptr;
   Value pending;                  // error in flight by return code
   int handler_depth = 0;          // nested message handlers
@@ -47,7 +54,9 @@ struct ThreadState {
   Table* storage = nullptr;       // thread.storage()
   Value cancel_reason;            // kInterruptCancel: what to raise
 
-  explicit ThreadState(SharedState& s) : shared(s) {}
+  DispatchTable own_table;        // `interrupt` directs the entries that poll
+
+  explicit ThreadState(SharedState& s);
   Heap& heap() noexcept { return shared.heap; }
 };
 

@@ -12,7 +12,8 @@ TEST_CASE("an interrupt from another thread stops what runs, uncatchably") {
   std::atomic<bool> started{false};
   vm.bind("started", [&] { started = true; });
   for (const char* source :
-       {"started() while true do end", "started() while true do pcall(function() while true do end end) end",
+       {"started() for i = 1, math.maxinteger do end", "started() for _ in function() return 1 end do end", "started() repeat until false",
+        "started() while true do end", "started() while true do pcall(function() while true do end end) end",
         "started() while true do xpcall(function() while true do end end, function() while true do end end) end",
         "local function f() started() while true do end end while true do coroutine.wrap(f)() end",
         "local t <close> = setmetatable({}, {__close = function() while true do end end}) started() while true do end",
@@ -53,6 +54,13 @@ TEST_CASE("instructions, wall and processor time are limited") {
     CHECK(budget.exceeded());
     CHECK(budget.reason() == baton::StopReason::instructions);
     CHECK_THROWS_AS(vm.run("return 1"), baton::Interrupted);  // as long as the budget lasts
+  }
+  for (const char* loop : {"for i = 1, math.maxinteger do end", "local n = 0 for i = 1.5, math.huge do n = n + i end",
+                           "for _ in function() return 1 end do end", "repeat until false"}) {
+    baton::Budget budget{vm, {.instructions = 10'000, .wall = 20s}};
+    CHECK_THROWS_AS(vm.run(loop), baton::Interrupted);
+    CHECK(budget.reason() == baton::StopReason::instructions);
+    CHECK(budget.instructions() < 10'100);
   }
   CHECK(vm.eval<int>("2") == 2);
   {
