@@ -194,7 +194,8 @@ void make_stack_room(ThreadState& thread, std::uint32_t slots) {
   coroutine::grow_stack(thread.heap(), co, slots);
 }
 
-Value* insert_call_metamethod(ThreadState& thread, Value* function, int arguments) {
+Value* insert_call_metamethod(ThreadState& thread, Value* function, int arguments, int level) {
+  if (BATON_UNLIKELY(level > kMostCallLevels)) raise(ErrorId::kCallChainTooLong);
   Coroutine* co = thread.current;
   Value method = metamethod(thread.shared, *function, Metamethod::kCall);
   if (method.is_nil()) {
@@ -227,14 +228,14 @@ CallFrame* push_script_frame_growing(ThreadState& thread, Value* function, int a
 }
 
 Next begin_call(ThreadState& thread, Value* function, int arguments, int wanted, std::uint16_t flags) {
-  for (;;) {
+  for (int level = 1;; ++level) {
     if (BATON_LIKELY(function->is_closure())) {
       push_script_frame(thread, function, arguments, wanted, flags);
       return Next::kContinue;
     }
     if (function->is_native()) return call_native(thread, function, arguments, wanted, flags);
     if (BATON_UNLIKELY(thread.current->in_place)) return Next::kPromote;  // before the arguments move
-    function = insert_call_metamethod(thread, function, arguments);
+    function = insert_call_metamethod(thread, function, arguments, level);
     if (function == nullptr) return Next::kError;
     ++arguments;
   }

@@ -69,9 +69,11 @@ Next finish_return(ThreadState& thread, Value* first, int count);
 Next finish_native(ThreadState& thread, Native* native, int count);
 
 // Puts the __call metamethod of `*function` in front of it, so that the value becomes the first
-// argument. Returns where the function stands now, or null with the error in thread.pending.
-// Raises: kStackOverflow, kMemory.
-Value* insert_call_metamethod(ThreadState& thread, Value* function, int arguments);
+// argument; `level` counts how often that was done for one call, the first being 1: a value that is its own __call would
+// move all arguments again for each slot of the stack. Returns where the function stands now, or null with the error in
+// thread.pending. Raises: kStackOverflow, kMemory, kCallChainTooLong above kMostCallLevels.
+inline constexpr int kMostCallLevels = 200;
+Value* insert_call_metamethod(ThreadState& thread, Value* function, int arguments, int level);
 
 // Completes the instruction before frame->pc of the running script frame with the metamethod's
 // result, which stands at frame->top[0]. Raises: nothing.

@@ -449,9 +449,9 @@ Next tail_call(ThreadState& thread, int a, int arguments) {
   Coroutine* co = thread.current;
   CallFrame* frame = co->frame;
   Value* function = frame->base + a;
-  while (!function->is_function()) {
+  for (int level = 1; !function->is_function(); ++level) {
     if (BATON_UNLIKELY(co->in_place)) return Next::kPromote;  // before the arguments move
-    function = insert_call_metamethod(thread, function, arguments++);
+    function = insert_call_metamethod(thread, function, arguments++, level);
     if (function == nullptr) return Next::kError;
     frame = co->frame;
   }
