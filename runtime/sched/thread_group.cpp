@@ -414,6 +414,7 @@ void ThreadGroup::wait_for_threads() {
 
 bool ThreadGroup::stop_threads(std::int64_t grace_ns) noexcept {
   GilSlot* slot = main_->state().gil_slot;
+  Gil::hurry(slot);
   shared_.gil.acquire(slot);
   is_stopping_ = true;
   for (NativeThread* thread : threads_) {

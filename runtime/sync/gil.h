@@ -56,6 +56,7 @@ struct alignas(kCacheLineBytes) GilSlot {
   std::int64_t turn_left_ns = 0;     // waiter: rest of a turn that a returning thread cut short; 0: a whole one
   std::int64_t credit_ns = 0;        // enough of it: goes ahead of ordinary waiters
   std::int64_t computed_ns = 0;      // owner: held while wanted, since it last came back from outside
+  std::int64_t absence_ns = 0;       // owner: how long it was outside the last time
   std::int64_t credit_at_ns = 0;     // when credit_ns was last brought up to date
   std::int64_t armed_until_ns = 0;   // waiter: its timer's end; 0: it sleeps without a timer
   std::atomic<std::int64_t> wait_began_ns{0};  // 0: it does not wait; until its own thread has seen that it has the lock
@@ -66,7 +67,6 @@ struct alignas(kCacheLineBytes) GilSlot {
   bool waiting = false;
   bool attached = false;
   bool is_owed = false;     // owner: it waited so long for the present turn that the kernel prefers it to others
-  bool was_brief = false;   // owner: its last absence was shorter than kBriefAbsenceNs
   SpinLuck luck_invited, luck_cut_short, luck_outside;  // owner
   bool called = false;      // waiter: bound to the holder's processor until it has the lock
   int kernel_thread = 0;    // its number at the kernel, set by its first wait
@@ -188,7 +188,7 @@ class Gil {
     slot->released_ns.store(slot->released_ns.load(std::memory_order_relaxed) + now - began, std::memory_order_relaxed);
     slot->released_at_ns.store(0, std::memory_order_relaxed);
     slot->region.store(nullptr, std::memory_order_relaxed);
-    slot->was_brief = now - began < kBriefAbsenceNs;
+    slot->absence_ns = now - began;
     std::uintptr_t seen = kFree;
     if (BATON_LIKELY(word_.compare_exchange_strong(seen, bits_of(slot), std::memory_order_acquire, std::memory_order_relaxed))) {
       slot->wait_began_ns.store(0, std::memory_order_relaxed);
@@ -323,6 +323,11 @@ class Gil {
     kAsked,
     kCutShort,  // who has it now came back from outside and answers somebody
   };
+  // Adds to a figure that only one thread at a time writes.
+  template <typename Number>
+  static void add(std::atomic<Number>& figure, Number amount) noexcept {
+    figure.store(figure.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+  }
   void wait(GilSlot* slot, std::int64_t deadline_ns, Soon soon) noexcept;
   bool computes(const GilSlot* slot) const noexcept;
   void spin(GilSlot* slot, Soon soon, std::int64_t deadline_ns) noexcept;
@@ -345,7 +350,8 @@ class Gil {
   bool will_call(const GilSlot* holder, const GilSlot* next) const noexcept;
   void requeue(GilSlot* slot, const GilSlot* next, std::int64_t now_ns) noexcept;
   void grant(GilSlot* next, std::int64_t now_ns) noexcept;
-  GilSlot* late_timekeeper(const GilSlot* holder, const GilSlot* about_to_wait) const noexcept;
+  bool is_time_kept(const GilSlot* holder) const noexcept;
+  GilSlot* late_timekeeper(const GilSlot* holder) const noexcept;
   void count_hand_over(GilSlot* from, Reason reason) noexcept;
   GilFigures figures_of(const GilSlot& slot, std::int64_t now_ns) const;
   void keep_ended(GilSlot& slot, GilFigures&& last) noexcept;
@@ -362,6 +368,7 @@ class Gil {
   int waiting_ = 0;
   Line returning_;  // goes first
   Line ordinary_;
+  GilSlot* timekeeper_ = nullptr;  // the waiter that set its timer last; it still sleeps with it, or is about to look
   std::atomic<std::int64_t> interval_ns_{kDefaultSwitchIntervalNs};
   std::atomic<std::int64_t> spin_ns_;
   std::atomic<int> spinners_{0};

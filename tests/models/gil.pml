@@ -6,12 +6,20 @@
  * (or nobody wants it): then somebody must ask, or nothing can go on, which the checker finds as an invalid end state. So a
  * lost wake-up and a missing timer are both deadlocks here. Nobody wakes up for no reason, unless SPURIOUS is defined.
  *
+ * With OUTSIDE a thread may also wait for another one, once in each round: holding the lock it notes that it wants something, gives
+ * the lock up, looks for a moment for a notification at its outer parker, sleeps there, takes the lock and looks whether it got it
+ * (Gil::park_outside, and the waiting objects that use it). Whoever has had the lock gives all what they want; a thread waits
+ * only while there is another one that will still do so. A lost notification is a deadlock again.
+ *
  * MUTANT=n breaks the model in one place; check.py sees to it that each break is found:
  *   1  the fast release does not look whether somebody has begun to wait
  *   2  who hands over does not see to it that the next in line has a timer
  *   3  a notification that finds nobody asleep is not remembered
  *   4  who was notified takes that for having the lock
  *   5  who is asked and finds the turn not over forgets that the heir has no timer any more
+ *   8  whose timer has rung and who will not keep the time any more does not see to it that the heir does
+ *   6  (OUTSIDE) who waits for another one notes what it wants when it has given the lock up already
+ *   7  (OUTSIDE) who looks for a notification outside consumes it and then sleeps all the same
  */
 #ifndef N
 #define N 3
@@ -31,13 +39,23 @@ bool mutex = false;
 byte line[N], line_length = 0;        /* ordinary */
 byte first[N], first_length = 0;      /* returning: goes before */
 bool notified[N], asleep[N];          /* parkers */
-bool timer[N];                        /* sleeps with a timer */
+bool timer[N];                        /* has set its timer, and has not looked again since */
 bool asked[N], drop[N];               /* holder: what the heir thinks, and its interrupt bit */
 byte inside = 0, ended = 0;
+#ifdef OUTSIDE
+bool wants[N], outer[N];              /* waits for another thread; its parker outside */
+byte giving = N;                      /* so many threads will still give others what they want */
+#endif
 
+/* What is done with the mutex held is one step, where nobody without it could tell the difference. */
 inline lock_mutex() { atomic { !mutex -> mutex = true } }
 inline unlock_mutex() { mutex = false }
 
+#if N == 2
+#define TIME_IS_KEPT (timer[0] || timer[1])
+#else
+#define TIME_IS_KEPT (timer[0] || timer[1] || timer[2])
+#endif
 #define HEIR (first_length > 0 -> first[0] : (line_length > 0 -> line[0] : NOBODY))
 
 inline push_back(who, returning) {
@@ -89,14 +107,15 @@ inline take_heir() {
   }
 }
 
-/* What `who`, in line, does about the present turn. */
+/* What `who`, in line, does about the present turn. Who is not the heir may keep the time if nobody does. */
 inline arm(who) {
   timer[who] = false;
   if
-  :: HEIR == who && !asked[owner] ->
+  :: !asked[owner] && (HEIR == who || !TIME_IS_KEPT) ->
      if
      :: asked[owner] = true; drop[owner] = true     /* the turn is over */
      :: timer[who] = true                           /* it is not */
+     :: HEIR != who -> skip                         /* the heir shall be awake when it gets the lock */
      fi
   :: else -> skip
   fi
@@ -112,12 +131,12 @@ inline unpark(who) {
   }
 }
 
-/* The next in line, if it has no timer and does not arm one now: it must be woken to do so. */
-inline find_timekeeper(about_to_wait) {
+/* The next in line, if nobody has asked or has a timer: it must be woken to set one. */
+inline find_timekeeper() {
   keeper = HEIR;
   if
   :: keeper == NOBODY -> skip
-  :: keeper == about_to_wait || timer[keeper] || MUTANT == 2 -> keeper = NOBODY
+  :: keeper != NOBODY && (asked[owner] || TIME_IS_KEPT || MUTANT == 2) -> keeper = NOBODY
   :: else -> skip
   fi
 }
@@ -132,7 +151,7 @@ inline wait_for_lock(me) {
   :: asleep[me] = true;
      if
      :: atomic { notified[me] -> notified[me] = false }
-     :: atomic { timer[me] -> timer[me] = false }
+     :: timer[me] -> skip
 #ifdef SPURIOUS
      :: true -> skip
 #endif
@@ -141,11 +160,16 @@ inline wait_for_lock(me) {
      if
      :: owner == me || MUTANT == 4 -> break
      :: else ->
-        lock_mutex();
-        if
-        :: owner == me -> unlock_mutex(); break
-        :: else -> arm(me); unlock_mutex()
-        fi
+        atomic {  /* with the mutex; nothing here is seen or changed by who does not have it, but drop */
+           !mutex ->
+           if
+           :: owner == me -> break
+           :: else ->
+              arm(me); find_timekeeper();
+              if :: MUTANT == 8 -> keeper = NOBODY :: else -> skip fi
+           fi
+        };
+        unpark(keeper); keeper = NOBODY
      fi
   od
 }
@@ -161,9 +185,11 @@ inline acquire(me) {
      if
      :: got -> unlock_mutex()
      :: else ->
-        if :: push_back(me, true) :: push_first(me) :: push_back(me, false) fi;
-        arm(me);
-        unlock_mutex();
+        atomic {
+           if :: push_back(me, true) :: push_first(me) :: push_back(me, false) fi;
+           arm(me);
+           unlock_mutex()
+        };
         wait_for_lock(me)
      fi
   fi
@@ -182,15 +208,17 @@ inline release(me) {
   if
   :: got -> skip
   :: else ->
-     lock_mutex();
-     end_turn(me);
-     take_heir();
-     keeper = NOBODY;
-     if
-     :: next != NOBODY -> grant(); find_timekeeper(NOBODY)
-     :: else -> d_step { owner = FREE; wanted = false }
-     fi;
-     unlock_mutex();
+     atomic {
+        lock_mutex();
+        end_turn(me);
+        take_heir();
+        keeper = NOBODY;
+        if
+        :: next != NOBODY -> grant(); find_timekeeper()
+        :: else -> d_step { owner = FREE; wanted = false }
+        fi;
+        unlock_mutex()
+     };
      unpark(next);
      unpark(keeper)
   fi;
@@ -198,34 +226,82 @@ inline release(me) {
 }
 
 inline hand_over(me) {
-  lock_mutex();
-  drop[me] = false;
-  asked[me] = false;
+  atomic {
+     lock_mutex();
+     drop[me] = false;
+     asked[me] = false;
+     if
+     :: HEIR == NOBODY -> skip
+     :: HEIR != NOBODY ->                      /* the interval was lengthened, or who asked has been served */
+        find_timekeeper();
+        if :: MUTANT == 5 -> keeper = NOBODY :: else -> skip fi
+     :: HEIR != NOBODY ->
+        inside--;
+        take_heir();
+        end_turn(me);
+        if :: push_back(me, true) :: push_back(me, false) :: push_front(me) fi;
+        grant();
+        arm(me);
+        find_timekeeper()
+     fi;
+     unlock_mutex()
+  };
+  unpark(next);
+  unpark(keeper);
+  keeper = NOBODY;
   if
-  :: HEIR == NOBODY -> unlock_mutex()
-  :: HEIR != NOBODY ->                      /* the interval was lengthened, or who asked has been served */
-     find_timekeeper(NOBODY);
-     if :: MUTANT == 5 -> keeper = NOBODY :: else -> skip fi;
-     unlock_mutex();
-     unpark(keeper)
-  :: HEIR != NOBODY ->
-     inside--;
-     take_heir();
-     end_turn(me);
-     if :: push_back(me, true) :: push_back(me, false) :: push_front(me) fi;
-     grant();
-     find_timekeeper(me);
-     arm(me);
-     unlock_mutex();
-     unpark(next);
-     unpark(keeper);
-     next = NOBODY; keeper = NOBODY;
+  :: next != NOBODY ->
+     next = NOBODY;
      wait_for_lock(me);
      inside++; assert(inside == 1 && owner == me);
      over = true
-  fi;
-  next = NOBODY; keeper = NOBODY
+  :: else -> skip
+  fi
 }
+
+#ifdef OUTSIDE
+inline note_want(me) { d_step { wants[me] = true; giving-- } }
+
+/* By the holder. It keeps nobody waiting: unpark has no state of its own here but the notification. */
+inline give_all() {
+  d_step {
+    i = 0;
+    do
+    :: i < N ->
+       if :: wants[i] -> wants[i] = false; outer[i] = true; giving++ :: else -> skip fi;
+       i++
+    :: else -> break
+    od;
+    i = 0
+  }
+}
+
+inline wait_outside(me) {
+  if :: MUTANT != 6 -> note_want(me) :: else -> skip fi;
+  inside--;
+  release(me);
+  if :: MUTANT == 6 -> note_want(me) :: else -> skip fi;
+  do
+  :: if
+     :: outer[me] ->                          /* looking for it was worth while */
+        if :: MUTANT == 7 -> outer[me] = false :: else -> skip fi
+     :: skip
+     fi;
+     if
+     :: atomic { outer[me] -> outer[me] = false }
+#ifdef SPURIOUS
+     :: true -> skip
+#endif
+     fi;
+     acquire(me);
+     inside++; assert(inside == 1 && owner == me);
+     if
+     :: !wants[me] -> break
+     :: else -> inside--; release(me)
+     fi
+  od
+}
+#endif
 
 active [N] proctype thread() {
   byte round = 0, next = NOBODY, keeper = NOBODY, i = 0;
@@ -244,6 +320,13 @@ active [N] proctype thread() {
         od
      fi;
      assert(inside == 1 && owner == _pid);
+#ifdef OUTSIDE
+     if
+     :: giving > 1 -> wait_outside(_pid)
+     :: skip
+     fi;
+     d_step { give_all(); if :: round == ROUNDS - 1 -> giving-- :: else -> skip fi };
+#endif
      inside--;
      release(_pid);
      round++;

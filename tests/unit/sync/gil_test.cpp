@@ -149,6 +149,42 @@ TEST_CASE("gil: threads that compute share evenly") {
   for (int one : turns) CHECK(one > kTurns / 8);
 }
 
+// It has no credit, having computed in its last turns. On a busy machine it may be stopped before it stands in line, so it may
+// try again; who goes to the end of the line never succeeds.
+TEST_CASE("gil: who was outside for long goes first once, whatever it did before") {
+  constexpr int kHogs = 16;
+  Gil gil;
+  gil.set_switch_interval_ns(kMillisecond);
+  std::atomic<int> turns{0};
+  std::atomic<bool> done{false};
+  std::vector<std::thread> hogs;
+  for (int i = 0; i < kHogs; ++i) {
+    hogs.emplace_back([&] {
+      Worker worker(gil, "hog");
+      while (!done.load(std::memory_order_relaxed)) {
+        if (worker.word.any() && gil.yield_if_asked(worker.slot)) turns.fetch_add(1);
+      }
+    });
+  }
+  bool went_first = false;
+  {
+    Worker worker(gil, "guest");
+    for (int attempt = 0; attempt < 100 && !went_first; ++attempt) {
+      for (int given = 0; given < 2;) given += worker.word.any() && gil.yield_if_asked(worker.slot);
+      int before;
+      {
+        Released released(gil, worker.slot, "sleep");
+        sleep_ns(4 * kMillisecond);
+        before = turns.load();
+      }
+      went_first = turns.load() - before < kHogs / 2;
+    }
+  }
+  done = true;
+  for (auto& hog : hogs) hog.join();
+  CHECK(went_first);
+}
+
 TEST_CASE("gil: a thread that the holder woke in passing gets the lock from one that only polls") {
   Gil gil;
   gil.set_switch_interval_ns(200 * kMillisecond);

@@ -1,0 +1,169 @@
+// How a thread waits for the lock, or outside: what it asks of the processor and of the kernel. Who gets the lock and when is
+// decided in gil.cpp; nothing here changes that, only when a waiter looks at its parker, and where and before whom it runs.
+//
+// Spinning. A waiter looks for its notification before it sleeps when it expects the lock any moment (`Soon`): it has asked; or
+// it was cut short by a thread that answers somebody, which takes some 30 us; or the holder has woken it and blocks soon. And a
+// thread outside that waits for something of another thread's, if its last absence was brief (`park_outside`). A hand-over
+// then costs no system call and no wake-up, of which the latter takes 5 to 50 us. At most as many spin as processors would be
+// idle. Where the others have no processor of their own it is always in vain, so each failure leaves out twice as many
+// attempts as the last (`SpinLuck`); round trips on one processor take 10 us so, and took 127 without that.
+//
+// Slices. The kernel lets a thread run for its slice, 3 to 4 ms until the tick that ends it, before others on the same processor
+// have their turn, unless one wakes whose slice is shorter: that one goes first at once. So who computes (10 ms of contended
+// holding since it was outside) has a long slice while it runs; it then keeps nobody waiting, neither the thread that answers
+// nor the client, which is another process. All others have a short one, and so has who computes while it sleeps. A thread cut
+// short that finds the lock while it spins goes on as it was. And a long slice is 10 ms, not 100: the next heir may have to set
+// its timer on the holder's processor if all others are in use.
+//
+// Yielding. Being woken is the only moment when the kernel compares slices; after it who was chosen runs until the tick. It chooses
+// among those who have had less than their share, and a computing thread that has slept through the turns of fifteen others
+// often has: woken with the lock it went before the client, woken a moment ago on that processor, and even before the thread that
+// handed it the lock and had still to go to sleep. Both then waited 1 to 4 ms; this was most of the slowest pings. So who
+// computes and has waited 30 ms for its turn yields whenever it is woken with the lock in that turn, still with the short slice:
+// the kernel takes that slice, 0.1 ms at most, off its share, others go first, and a processor nobody else wants is not given
+// away. Yielding with the long slice would leave computing threads next to nothing beside another program. Among few threads
+// nobody waits so long, and pings are quick without; each yield is a moment in which the holder does not run, which cost four
+// computing threads 4 to 6 % of their work.
+//
+// Processors. Only one computing thread runs at a time, so all of them together need one processor; the others should stay
+// free for those that return, and for who talks to them. But the kernel wakes a thread where it slept last: with two
+// computing threads the busy processor changed with every turn, and whoever slept there was woken beside a thread that had just
+// begun. So a computing thread that hands over to another calls it to its own processor: it binds the sleeper to it, and the
+// sleeper, having the lock, takes its old set of processors back. The system calls are made without the mutex: a thread that
+// came back meanwhile slept at it, was woken on that same processor and lost 3 ms behind the computing thread. This is a hint for
+// one wake-up; the kernel's balancing stays free to move the holder anywhere, and the others follow. It costs 3 us of a turn.
+// Slices do not replace it: beside two computing threads p99 was 66 to 180 us with both, 200 to 2,300 with slices alone, 900 to
+// 3,000 with the call alone (five rounds each in turn). Intervals below 4 ms do without.
+#include "sync/gil.h"
+
+#include <algorithm>
+
+#include "sync/os_thread.h"
+
+namespace baton {
+namespace {
+
+constexpr std::int64_t kReturningSpinNs = 5'000;  // a holder that runs on another processor answers sooner
+constexpr std::int64_t kShortestFollowedIntervalNs = 4'000'000;  // the kernel lets a thread run 3 ms before it wakes one beside it
+constexpr std::int64_t kSpinnerLeavesNs = 3'000;  // who spins while another begins to has as a rule just got what it looks for
+constexpr int kSpinsUntilAnswer = 3;  // who answers, or fills a queue, takes longer than who was asked
+constexpr std::int64_t kOwedAfterNs = 30'000'000;  // of waiting for a turn: then the kernel lets a thread go before those who are short
+constexpr std::int64_t kComputingNs = 10'000'000;
+constexpr std::int64_t kShortestLongTurnNs = 1'000'000;
+
+}  // namespace
+
+// Sleeps until the word names `slot`. `deadline_ns`: what `arm` said.
+void Gil::wait(GilSlot* slot, std::int64_t deadline_ns, Soon soon) noexcept {
+  bool slept = false;
+  for (;;) {
+    spin(slot, soon, deadline_ns);
+    if (!slot->parker.notified()) {
+      set_slice(Slice::kShort);
+      slept = true;
+    }
+    (void)slot->parker.park(deadline_ns);  // does not sleep, but consumes, if the spin found a notification
+    if (holder_of(word_.load(std::memory_order_acquire)) == slot) break;
+    mutex_.lock();
+    GilSlot* holder = holder_of(word_.load(std::memory_order_acquire));
+    if (holder == slot) {
+      mutex_.unlock();
+      break;
+    }
+    if (slot->hurried.exchange(false, std::memory_order_acquire)) put_first(slot);
+    deadline_ns = arm(slot, holder, monotonic_ns());
+    soon = slot != heir() || !holder->asked ? Soon::kNo : will_call(holder, slot) ? Soon::kCalled : Soon::kAsked;
+    const Wakes wakes{nullptr, late_timekeeper(holder)};  // who kept the time for the heir may not do so any more
+    mutex_.unlock();
+    wake(wakes);
+  }
+  const std::int64_t began = slot->wait_began_ns.load(std::memory_order_relaxed), now = monotonic_ns();
+  add(slot->waited_ns, now - began);
+  if (BATON_UNLIKELY(is_traced_.load(std::memory_order_relaxed))) record(slot, TraceState::kWait, began, now);
+  slot->wait_began_ns.store(0, std::memory_order_relaxed);
+  if (slot->called) {
+    slot->called = false;
+    (void)set_thread_processors(0, slot->processors);
+  }
+  if (slot->turn_left_ns == 0) slot->is_owed = now - began >= kOwedAfterNs;  // otherwise it goes on with the same turn
+  if (computes(slot)) {
+    if (slept && slot->is_owed) yield_processor();
+    set_slice(Slice::kLong);
+  }
+  note_holder(slot);
+}
+
+bool Gil::computes(const GilSlot* slot) const noexcept {
+  return slot->computed_ns >= kComputingNs && switch_interval_ns() >= kShortestLongTurnNs;
+}
+
+// Looks for a notification without sleeping. It runs without the mutex, so it may not look at `returning`: once the slot has
+// the lock, the next waiter writes that.
+void Gil::spin(GilSlot* slot, Soon soon, std::int64_t deadline_ns) noexcept {
+  std::int64_t limit = spin_ns_.load(std::memory_order_relaxed);
+  if (soon == Soon::kInvited || soon == Soon::kCutShort) {
+    const bool invited = soon == Soon::kInvited;
+    look_for_notification(slot->parker, kSpinsUntilAnswer * limit, deadline_ns, invited ? &slot->luck_invited : &slot->luck_cut_short);
+  } else if (soon == Soon::kAsked) {
+    if (slot->waits_returning) limit = std::min(limit, kReturningSpinNs);
+    look_for_notification(slot->parker, limit, deadline_ns, nullptr);
+  }
+}
+
+void Gil::park_outside(GilSlot* slot, Parker& parker, std::int64_t deadline_ns) noexcept {
+  if (slot->absence_ns < kBriefAbsenceNs && is_timed_) {
+    const std::int64_t limit = kSpinsUntilAnswer * spin_ns_.load(std::memory_order_relaxed);
+    look_for_notification(parker, limit, deadline_ns, &slot->luck_outside);
+  }
+  (void)parker.park(deadline_ns);
+}
+
+// Unless enough others do, and go on with it, or it was in vain lately. `luck` may be null.
+void Gil::look_for_notification(const Parker& parker, std::int64_t limit_ns, std::int64_t deadline_ns, SpinLuck* luck) noexcept {
+  if (limit_ns <= 0 || most_spinners_ == 0) return;
+  if (luck != nullptr && luck->left_out > 0) {
+    --luck->left_out;
+    return;
+  }
+  std::int64_t now = monotonic_ns();
+  const std::int64_t end = deadline_ns != kNoDeadline ? std::min(now + limit_ns, deadline_ns) : now + limit_ns;
+  const std::int64_t give_up = now + kSpinnerLeavesNs;
+  bool counted = false, came = parker.notified();
+  while (!came && now < end) {
+    if (!counted) {
+      counted = spinners_.fetch_add(1, std::memory_order_relaxed) < most_spinners_;
+      if (!counted) {
+        spinners_.fetch_sub(1, std::memory_order_relaxed);
+        if (now > give_up) return;
+      }
+    }
+    for (int i = 0; i < 16 && !came; ++i) {
+      BATON_PAUSE_PROCESSOR();
+      came = parker.notified();
+    }
+    now = monotonic_ns();
+  }
+  if (counted) spinners_.fetch_sub(1, std::memory_order_relaxed);
+  if (luck != nullptr) luck->note(came);
+}
+
+// Whether `next` is to go on where `holder` runs now: the essay says why.
+bool Gil::will_call(const GilSlot* holder, const GilSlot* next) const noexcept {
+  return most_spinners_ > 0 && !holder->returning && !next->returning && next->kernel_thread != 0 &&
+         switch_interval_ns() >= kShortestFollowedIntervalNs;
+}
+
+// Binds the next in line, if its turn has come and it is to go on here, to this processor until it has the lock. Without the
+// mutex, which a thread that comes back must not find taken for as long as system calls need: only the holder takes waiters
+// out of line, so `next` stays there. If another one goes first after all, it is called again by the next holder.
+void Gil::call_next(GilSlot* holder) noexcept {
+  mutex_.lock();
+  GilSlot* next = heir();
+  bool calls = next != nullptr && will_call(holder, next) && due_ns(holder, next) <= monotonic_ns();
+  mutex_.unlock();
+  if (!calls) return;
+  if (!next->called) next->called = thread_processors(next->kernel_thread, next->processors);
+  if (next->called) (void)call_thread_here(next->kernel_thread);
+}
+
+}  // namespace baton
