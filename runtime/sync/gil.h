@@ -66,7 +66,6 @@ struct alignas(kCacheLineBytes) GilSlot {
   bool asked = false;                // holder: kInterruptGilDrop was set for this turn
   bool waiting = false;
   bool attached = false;
-  bool is_owed = false;     // owner: it waited so long for the present turn that the kernel prefers it to others
   SpinLuck luck_invited, luck_cut_short, luck_outside;  // owner
   bool called = false;      // waiter: bound to the holder's processor until it has the lock
   int kernel_thread = 0;    // its number at the kernel, set by its first wait

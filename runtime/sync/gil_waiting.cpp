@@ -11,19 +11,12 @@
 // Slices. The kernel lets a thread run for its slice, 3 to 4 ms until the tick that ends it, before others on the same processor
 // have their turn, unless one wakes whose slice is shorter: that one goes first at once. So who computes (10 ms of contended
 // holding since it was outside) has a long slice while it runs; it then keeps nobody waiting, neither the thread that answers
-// nor the client, which is another process. All others have a short one, and so has who computes while it sleeps. A thread cut
-// short that finds the lock while it spins goes on as it was. And a long slice is 10 ms, not 100: the next heir may have to set
-// its timer on the holder's processor if all others are in use.
-//
-// Yielding. Being woken is the only moment when the kernel compares slices; after it who was chosen runs until the tick. It chooses
-// among those who have had less than their share, and a computing thread that has slept through the turns of fifteen others
-// often has: woken with the lock it went before the client, woken a moment ago on that processor, and even before the thread that
-// handed it the lock and had still to go to sleep. Both then waited 1 to 4 ms; this was most of the slowest pings. So who
-// computes and has waited 30 ms for its turn yields whenever it is woken with the lock in that turn, still with the short slice:
-// the kernel takes that slice, 0.1 ms at most, off its share, others go first, and a processor nobody else wants is not given
-// away. Yielding with the long slice would leave computing threads next to nothing beside another program. Among few threads
-// nobody waits so long, and pings are quick without; each yield is a moment in which the holder does not run, which cost four
-// computing threads 4 to 6 % of their work.
+// nor the client, which is another process. All others have a short one, and so has who computes while it sleeps with a timer,
+// since the holder may use the processor on which it rings. Who computes and sleeps without one keeps the slice it has: with a
+// short one it cuts off the thread that hands it the lock, which has still to go to sleep and does so in the middle of the new
+// turn, and goes before the client, woken a moment ago on that processor. A thread cut short that finds the lock while it spins
+// goes on as it was. And a long slice is 10 ms, not 100: the timer may have to ring on the holder's processor if all others are in
+// use.
 //
 // Processors. Only one computing thread runs at a time, so all of them together need one processor; the others should stay
 // free for those that return, and for who talks to them. But the kernel wakes a thread where it slept last: with two
@@ -47,7 +40,6 @@ constexpr std::int64_t kReturningSpinNs = 5'000;  // a holder that runs on anoth
 constexpr std::int64_t kShortestFollowedIntervalNs = 4'000'000;  // the kernel lets a thread run 3 ms before it wakes one beside it
 constexpr std::int64_t kSpinnerLeavesNs = 3'000;  // who spins while another begins to has as a rule just got what it looks for
 constexpr int kSpinsUntilAnswer = 3;  // who answers, or fills a queue, takes longer than who was asked
-constexpr std::int64_t kOwedAfterNs = 30'000'000;  // of waiting for a turn: then the kernel lets a thread go before those who are short
 constexpr std::int64_t kComputingNs = 10'000'000;
 constexpr std::int64_t kShortestLongTurnNs = 1'000'000;
 
@@ -55,13 +47,10 @@ constexpr std::int64_t kShortestLongTurnNs = 1'000'000;
 
 // Sleeps until the word names `slot`. `deadline_ns`: what `arm` said.
 void Gil::wait(GilSlot* slot, std::int64_t deadline_ns, Soon soon) noexcept {
-  bool slept = false;
   for (;;) {
     spin(slot, soon, deadline_ns);
-    if (!slot->parker.notified()) {
-      set_slice(Slice::kShort);
-      slept = true;
-    }
+    const bool must_run_at_once = deadline_ns != kNoDeadline || !computes(slot);
+    if (must_run_at_once && !slot->parker.notified()) set_slice(Slice::kShort);
     (void)slot->parker.park(deadline_ns);  // does not sleep, but consumes, if the spin found a notification
     if (holder_of(word_.load(std::memory_order_acquire)) == slot) break;
     mutex_.lock();
@@ -85,11 +74,7 @@ void Gil::wait(GilSlot* slot, std::int64_t deadline_ns, Soon soon) noexcept {
     slot->called = false;
     (void)set_thread_processors(0, slot->processors);
   }
-  if (slot->turn_left_ns == 0) slot->is_owed = now - began >= kOwedAfterNs;  // otherwise it goes on with the same turn
-  if (computes(slot)) {
-    if (slept && slot->is_owed) yield_processor();
-    set_slice(Slice::kLong);
-  }
+  if (computes(slot)) set_slice(Slice::kLong);
   note_holder(slot);
 }
 

@@ -177,8 +177,6 @@ void set_slice(Slice slice) noexcept {
   if (own.allowed) own.slice = slice;
 }
 
-void yield_processor() noexcept { (void)sched_yield(); }
-
 void block_asynchronous_signals() noexcept {
   sigset_t blocked = asynchronous_signals();
   pthread_sigmask(SIG_BLOCK, &blocked, nullptr);

@@ -84,9 +84,6 @@ void allow_slices() noexcept;
 // before Linux 6.12 or one that refuses): then nothing.
 void set_slice(Slice slice) noexcept;
 
-// Lets others that want this processor have it first; of the calling thread's time it costs the rest of its slice.
-void yield_processor() noexcept;
-
 // Lets this thread's asynchronous signals wait for another thread. Synchronous ones (SIGSEGV ...) stay.
 void block_asynchronous_signals() noexcept;
 
