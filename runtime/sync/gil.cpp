@@ -92,8 +92,9 @@
 // computing threads, work kept as the median of groups without, with, with, without pings, beside 2, 4 and 16 computing threads,
 // two runs of two rounds each: p99 5.4 and 8.3 x, 8.2 and 3.7, 4.8 and 3.8; work 97 and 102 %, 100 and 100, 98 and 99. In turn
 // with these runs, the lock as it was before, where the heir was woken to keep the time and who computes yielded when it was
-// woken after a long wait: p99 1.5 and 14 x, 38 and 26, 2.1 and 2.9; work 93 and 96 %, 97 and 91, 89 and 99. Where other machines of
-// the host are busy single rounds of either show 50 x and 88 %. Without
+// woken after a long wait: p99 1.5 and 14 x, 38 and 26, 2.1 and 2.9; work 93 and 96 %, 97 and 91, 89 and 99. An hour later,
+// where plain C without a lock gave p99 up to 41 x, the new one gave 11 to 24 x and 83 to 98 % beside 4 and 2.7 to 11 x and 87 to 102 %
+// beside 16, the old one 2.8 x and 95 %, 2.2 x and 98 % in one run each: such a machine tells no more than that. Without
 // slices p99 beside two was 56 x. The longest of 1,000 is 2 to 4 ms: a kernel thread, or the machine's host, has taken the
 // holder's processor; when it takes the answering thread's in the middle of an answer its credit is gone and it stands in line
 // once. Through a queue of 256 between two threads 4.3 to 7.6 M values/s, 4.4 when each slept at once; a round trip between two
