@@ -191,13 +191,7 @@ void Gil::detach(GilSlot* slot) noexcept {
   GilFigures last = figures_of(*slot, now);
   append(slot, TraceState::kAttached, slot->attached_since_ns, now, nullptr);
   slot->region.store(nullptr, std::memory_order_relaxed);
-  gone_.switches += last.switches;
-  gone_.forced += last.forced;
-  gone_.voluntary += last.voluntary;
-  gone_.held_ns += last.held_ns;
-  gone_.waited_ns += last.waited_ns;
-  gone_.released_ns += last.released_ns;
-  gone_.longest_ns = std::max(gone_.longest_ns, last.longest_ns);
+  gone_.add(last);
   keep_ended(*slot, std::move(last));
   for (auto* figure : {&slot->switches, &slot->forced, &slot->voluntary}) figure->store(0, std::memory_order_relaxed);
   for (auto* figure : {&slot->waited_ns, &slot->released_ns, &slot->released_at_ns, &slot->longest_ns}) {

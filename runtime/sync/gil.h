@@ -108,6 +108,9 @@ struct GilFigures {
   bool holding = false;
   std::string longest_where;  // where it ended, if known; filled by callers of `threads` that hold the lock
   bool attached = true;       // false: the thread has ended
+
+  // Makes this the sum of both: counts and times add up, of the longest turns the longer one stays. Raises: nothing.
+  void add(const GilFigures& other) noexcept;
 };
 
 // What a traced thread did for a while; when it did none of these it ran, or held the lock without running.

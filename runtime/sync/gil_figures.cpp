@@ -17,6 +17,16 @@ constexpr std::size_t kMostEndedKept = 1000;
 
 }  // namespace
 
+void GilFigures::add(const GilFigures& other) noexcept {
+  switches += other.switches;
+  forced += other.forced;
+  voluntary += other.voluntary;
+  held_ns += other.held_ns;
+  waited_ns += other.waited_ns;
+  released_ns += other.released_ns;
+  longest_ns = std::max(longest_ns, other.longest_ns);
+}
+
 // With the mutex held. Without memory its figures are in the sums only.
 void Gil::keep_ended(GilSlot& slot, GilFigures&& last) noexcept {
   try {
@@ -70,14 +80,7 @@ GilFigures Gil::totals() noexcept {
   GilFigures sum = gone_;
   for (const GilSlot* slot = slots_; slot != nullptr; slot = slot->next_slot) {
     if (!slot->attached) continue;
-    GilFigures one = figures_of(*slot, now);
-    sum.switches += one.switches;
-    sum.forced += one.forced;
-    sum.voluntary += one.voluntary;
-    sum.held_ns += one.held_ns;
-    sum.waited_ns += one.waited_ns;
-    sum.released_ns += one.released_ns;
-    sum.longest_ns = std::max(sum.longest_ns, one.longest_ns);
+    sum.add(figures_of(*slot, now));
   }
   return sum;
 }

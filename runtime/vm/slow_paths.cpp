@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "bytecode/fused_opcode.h"
 #include "base/number.h"
+#include "bytecode/fused_opcode.h"
 #include "value/table.h"
 #include "value/table_learning.h"
 #include "value/table_template.h"
