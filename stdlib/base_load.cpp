@@ -3,6 +3,7 @@
 #include "host/load.h"
 #include "vm/call.h"
 #include "vm/operations.h"
+#include "vm/safepoint.h"
 #include "vm/string_builder.h"
 #include "vm/traceback.h"
 
@@ -39,6 +40,7 @@ int load_results(NativeCall& call, Status status, int env_index) {
 // Collects the pieces that the reader (argument 1) returns. Returns: kError with the message or error in thread.pending.
 Status read_pieces(NativeCall& call, StringBuilder& text) {
   for (;;) {
+    vm::poll(call.thread());  // what the reader raises is a result, what is asked of the thread is not
     call.push(call.arg(1));
     int results = 0;
     if (vm::protected_call(call.thread(), 0, 1, Value(), &results) != Status::kOk) return Status::kError;

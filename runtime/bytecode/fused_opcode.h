@@ -13,7 +13,7 @@ inline constexpr int kFusedOpcodeCount = 0
     ;
 static_assert(kOpcodeCount + kFusedOpcodeCount <= 256);
 
-// The opcodes that poll before they run (kOpSafepoint), and behind them the pairs that end with one: they follow each other.
+// The opcodes that poll (kOpSafepoint), and behind them the pairs that end with one: they follow each other.
 inline constexpr int kPolledGenericCount = 0
 #define BATON_OPCODE(name, form, a, b, c, flags, base, meaning) +(((flags)&kOpSafepoint) != 0)
 #include "bytecode/opcodes.def"
@@ -25,6 +25,9 @@ inline constexpr int kFirstPolled = kOpcodeCount - kPolledGenericCount;
 constexpr bool polls(Opcode op) noexcept {
   return static_cast<int>(op) - kFirstPolled >= 0 && static_cast<int>(op) < kOpcodeCount;
 }
+
+// Whether generic `op` ends a turn of a loop and polls before it runs; the others that poll are calls.
+constexpr bool polls_in_front(Opcode op) noexcept { return polls(op) && op != Opcode::kCall && op != Opcode::kTailCall; }
 
 inline constexpr int kPolledFusedCount = 0
 #define BATON_FUSED(name, first, second, link) +polls(Opcode::k##second)

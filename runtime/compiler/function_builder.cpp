@@ -226,9 +226,7 @@ void FunctionBuilder::thread_jumps() {
   for (int pc = 0; pc < here(); ++pc) {
     pieces_.count();
     Instruction& jump = at(pc);
-    const OpcodeInfo& info = opcode_info(jump.op);
-    const bool is_branch = jump.op == Opcode::kJump || (jump.op >= Opcode::kJumpIf && (info.flags & kOpJump) != 0 &&
-                                                         jump.op < Opcode::kCall);
+    const bool is_branch = jump.op == Opcode::kJump || (jump.op >= Opcode::kJumpIf && jump.op <= Opcode::kJumpUnlessGreaterEqualI);
     if (!is_branch) continue;
     int target = pc + 1 + jump.j;
     bool back_edge = false;

@@ -13,6 +13,7 @@
 #include "vm/native.h"
 #include "vm/operations.h"
 #include "vm/run.h"
+#include "vm/safepoint.h"
 #include "vm/traceback.h"
 
 namespace baton::vm {
@@ -66,12 +67,20 @@ struct MethodCall {
   std::ptrdiff_t handler;  // the slot of a message handler, counted from the stack's first, or 0
 };
 
+// Methods that call each other. Nothing but a stop keeps one from doing its work.
+void poll_before_method(ThreadState& thread) {
+  if (BATON_LIKELY(!thread.interrupt.any())) return;
+  const bool stops = thread.unwinding || (thread.interrupt.bits.load(std::memory_order_relaxed) & kInterruptStop) != 0;
+  safepoint(thread, stops ? SafepointKind::kBackEdge : SafepointKind::kReturn);
+}
+
 // The handler is called where the method failed, so that it sees that place.
 void call_method(ThreadState& thread, void* context) {
   const auto* call_it = static_cast<MethodCall*>(context);
   push_method_call(thread, call_it->variable, call_it->error);
   Coroutine* co = thread.current;
   const Closing closing(co);
+  poll_before_method(thread);
   if (call_it->handler == 0) {
     vm::call(thread, 2, 0);
     return;
@@ -108,6 +117,7 @@ void close_variables(ThreadState& thread, Value* level) {
     const Value variable = take_pending(thread, slot);
     push_method_call(thread, variable, Value());
     const Closing closing(co);
+    poll_before_method(thread);
     vm::call(thread, 2, 0);
   }
   closure::close_upvalues(thread.heap(), co, co->stack + offset);

@@ -19,21 +19,32 @@
 // script calls: a call pushes a CallFrame and goes on in the same loop.
 //
 // Safepoints: back-edges, entries of script functions and returns of natives. Everything between two of them is atomic for
-// other native threads. Functions and natives test one word; back-edges test nothing:
+// other native threads. Natives test one word when they return; back-edges and calls test nothing:
 //
 // Polls. Each native thread dispatches through a table of its own. When something is asked of it, the entries of the opcodes
-// that poll (kOpSafepoint: ForLoop, ForLoopUnit, ForInCall, JumpBack) are made to lead to Polled, which does what is asked
-// and then runs the instruction itself, without the table: there is progress even where something is asked all the time.
-// Who writes entries, and in which order, is said in base/interrupt.h. A pair that ends with such an instruction leads to its
-// First alone, and behind that the Second is dispatched and polls. So the safepoint is in front of the back-edge, never
-// between a read and a write that follows it: `t[i] = t[i] * 2` at the end of a loop stays whole.
-// Why no loop escapes: jumps go forward, but for those of JumpBack, ForLoop and ForInLoop (the verifier insists), and a
-// ForInLoop is reached only from the ForInCall in front of it. Each turn therefore runs one of the four, and a handler gets to
-// one of them by a dispatch: its own or that of a pair whose entry follows the word, too. No handler jumps to one of the four
-// directly, nor begins a turn of a loop in any other way (fused_opcode.h checks that all such pairs have an entry that does).
+// that poll (kOpSafepoint: ForLoop, ForLoopUnit, ForInCall, JumpBack; Call, TailCall) are made to lead to Polled, which does
+// what is asked and runs the instruction itself, without the table: there is progress even where something is asked all the
+// time. Who writes entries, and in which order, is said in base/interrupt.h. A pair that ends with such an instruction leads to
+// its First alone, and behind that the Second is dispatched and polls.
+// Back-edges: the safepoint is in front of them, never between a read and a write that follows it: `t[i] = t[i] * 2` at the end
+// of a loop stays whole. Registers up to the frame's top are what lives there: none reads open results, and an iterator has not
+// been called yet.
+// Calls: the safepoint is behind them, where the script function begins that they enter (also under pcall), so arguments stand
+// in its registers and nothing is open. In front of the Call it would come between what a native gave, such as an item of a
+// queue, and its use, and would have to know where open arguments end. A Call that is redirected begins its callee by CallSlow,
+// which may do any call and tests the word behind it. Natives do not take that way: they test the word when they return,
+// because only there is known whether they gave values (slow::safepoint), because most of what they ask for themselves - a
+// cancellation of their own thread, a collection for what they allocated - is to happen there, and because one test is nothing
+// beside their frame. Intrinsics without a frame do not poll: their Call is as atomic as an addition.
+// Why nothing escapes: jumps go forward, but for those of JumpBack, ForLoop and ForInLoop (the verifier insists), and a
+// ForInLoop is reached only from the ForInCall in front of it. So each turn of a loop runs a back-edge. What runs for ever
+// without one calls for ever, each function from the one before: by Call or TailCall; by ForInCall, which polls first; by
+// an instruction that has a metamethod or a value with __call, which test the word where those begin (EnterMetamethod,
+// CallCallable); or by a native, which polls when it returns, and cannot be nested more than 200 times without doing so. A
+// handler gets to an instruction that polls by a dispatch: its own or that of a pair whose entry follows the word, too. No
+// handler jumps to one of them directly, nor begins a turn of a loop or a call in any other way (fused_opcode.h checks that all
+// such pairs have an entry that does).
 // Traced handlers, whose table is shared and constant, look at the word in front of the same instructions.
-// Registers up to the frame's top are what lives there: none of the four reads open results, and an iterator has not been
-// called yet.
 #include "vm/interpreter.h"
 
 #include <bit>
@@ -519,6 +530,7 @@ constexpr Handler kSingleTable[256] = {
 };
 
 BATON_OP(Polled) {
+  BATON_POLL_CALL();
   BATON_REACH_SAFEPOINT();
   [[clang::musttail]] return kPlainTable[word & 0xFF](thread, pc, base, constants, frame, dispatch, word);
 }
@@ -596,6 +608,7 @@ Next interpret(ThreadState* thread, const Handlers** handlers_out) {
 #include "vm/handlers/fused.inc"
 
 label_Polled : {
+  BATON_POLL_CALL();
   BATON_REACH_SAFEPOINT();
   goto* const_cast<void*>(kPlainTable[word & 0xFF]);
 }

@@ -108,11 +108,9 @@
     BATON_RELOAD();                                                \
   } while (0)
 
-// The poll of calls: `pc` is where to go on. A build with BATON_UNPOLLED, which tools/bench/polls makes to measure what
-// polling costs, leaves it and the polls of back-edges out, and polls instead where something was allocated, so that the
-// collector runs.
-#define BATON_POLL_HERE() \
-  if (thread->interrupt.any()) BATON_TAIL(Safepoint)
+// The poll of functions that no Call enters: `pc` is where to go on. A build with BATON_UNPOLLED, which tools/bench/polls
+// makes to measure what polling costs, leaves out this one and redirects no entries; it polls instead where something was
+// allocated, so that the collector runs.
 #ifndef BATON_UNPOLLED
 #define BATON_UNPOLLED 0
 #endif
@@ -127,11 +125,19 @@
     }                                   \
   } while (0)
 #else
-#define BATON_POLL() BATON_POLL_HERE()
+#define BATON_POLL() \
+  if (thread->interrupt.any()) BATON_TAIL(Safepoint)
 #define BATON_POLL_ALLOCATION() (void)0
 #endif
 
-// Polled: the instruction in `word` is one that polls; then it runs, whatever is still asked.
+// Polled: a call polls behind its work.
+#define BATON_POLL_CALL()                                                        \
+  do {                                                                           \
+    if ((word & 0xFF) == static_cast<unsigned>(Opcode::kCall)) BATON_TAIL(CallPolled); \
+    if ((word & 0xFF) == static_cast<unsigned>(Opcode::kTailCall)) BATON_TAIL(TailCallPolled); \
+  } while (0)
+
+// Polled: in front of a back-edge, which is in `word` and then runs, whatever is still asked.
 #define BATON_REACH_SAFEPOINT() \
   do {                          \
     --pc;                       \

@@ -25,6 +25,14 @@ Next fail(ThreadState& thread, const Value& error) noexcept {
 
 // Calls the metamethod `function` with operands on behalf of the running instruction. The operands
 // go behind the frame's registers, into the reserve at worst.
+// Behind begin_call: a script function polls where it begins.
+Next begun(ThreadState& thread, Next next) {
+  if (BATON_LIKELY(!thread.interrupt.any()) || next != Next::kContinue) return next;
+  const CallFrame* frame = thread.current->frame;
+  if (frame->pc == frame->base[-1].closure()->prototype->code.items) back_edge(thread);
+  return next;
+}
+
 Next call_metamethod(ThreadState& thread, const Value& function, const Value& a, const Value& b, const Value* c) {
   Coroutine* co = thread.current;
   Value* slot = co->frame->top;
@@ -32,8 +40,8 @@ Next call_metamethod(ThreadState& thread, const Value& function, const Value& a,
   slot[1] = a;
   slot[2] = b;
   if (c != nullptr) slot[3] = *c;
-  if (c != nullptr) return begin_call(thread, slot, 3, 0, 0);
-  return begin_call(thread, slot, 2, 1, kFrameFinish);
+  if (c != nullptr) return begun(thread, begin_call(thread, slot, 3, 0, 0));
+  return begun(thread, begin_call(thread, slot, 2, 1, kFrameFinish));
 }
 
 Next binary_metamethod(ThreadState& thread, Metamethod which, const Value& a, const Value& b, bool* found) {
@@ -516,10 +524,9 @@ Value* end_of_variables(const CallFrame* frame, const Instruction* next) noexcep
 void safepoint(ThreadState& thread, bool open) {
   Coroutine* co = thread.current;
   const CallFrame* frame = co->frame;
-  if (frame->pc != frame->base[-1].closure()->prototype->code.items) {
-    const Instruction call = frame->pc[-1];
-    if (opcode_info(call.op).base == Opcode::kCall && call.c != 0) forget_registers(thread, frame->base + call.a + (call.c - 1));
-  }
+  if (frame->pc == frame->base[-1].closure()->prototype->code.items) return back_edge(thread);  // a function begins
+  const Instruction call = frame->pc[-1];
+  if (opcode_info(call.op).base == Opcode::kCall && call.c != 0) forget_registers(thread, frame->base + call.a + (call.c - 1));
   const SafepointKind kind = has_given_values(co) ? SafepointKind::kReturn : SafepointKind::kBackEdge;
   const std::ptrdiff_t top = co->top - co->stack;
   if (!open || co->top < co->frame->top) co->top = co->frame->top;
@@ -530,10 +537,10 @@ void safepoint(ThreadState& thread, bool open) {
 
 namespace {
 
-// Where an instruction that polls is about to lead, if its loop goes on; `next` itself if it is none. All registers that it
-// reads itself hold variables there.
+// Where a back-edge is about to lead, if its loop goes on; `next` itself if it is none. All registers that it reads itself
+// hold variables there.
 const Instruction* back_edge_target(const Instruction* next) noexcept {
-  if (!polls(opcode_info(next->op).base)) return next;
+  if (!polls_in_front(opcode_info(next->op).base)) return next;
   if (next->op == Opcode::kForInCall) ++next;  // its ForInLoop
   return Instruction::jump_from(next + 1, next->j);
 }
