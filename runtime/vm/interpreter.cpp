@@ -48,7 +48,12 @@
 #include "vm/interpreter.h"
 
 #include <bit>
+#include <cmath>
 #include <cstddef>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #include "base/number.h"
 #include "bytecode/fused_opcode.h"
@@ -256,6 +261,42 @@ inline bool equal_to_constant(const Value& v, const Value& constant) noexcept {
   if (v.is_float() && constant.is_integer()) return number::equal(constant.integer, v.number);
   if (v.is_float() && constant.is_float()) return v.number == constant.number;
   return raw_equal(v, constant);
+}
+
+// The remainder where both are whole and not negative, by far the most common case, in integers. False: something else, a
+// zero among it, whose sign may matter. Divisors of 2^53 and more, which might be rounded, are something else, too.
+BATON_ALWAYS_INLINE bool whole_modulo(double dividend, const Value& divisor, double& result) noexcept {
+  constexpr double kExact = 9007199254740992.0;  // 2^53
+  std::int64_t by;
+  if (divisor.is_integer()) by = divisor.integer;
+  else if (divisor.is_float() && divisor.number >= 1 && divisor.number < kExact) by = static_cast<std::int64_t>(divisor.number);
+  else return false;
+  if (BATON_UNLIKELY(by <= 0 || by >= static_cast<std::int64_t>(kExact) || !(dividend > 0 && dividend < kExact))) return false;
+  const auto whole = static_cast<std::int64_t>(dividend);
+  const bool both_whole = static_cast<double>(whole) == dividend && (divisor.is_integer() || static_cast<double>(by) == divisor.number);
+  if (BATON_UNLIKELY(!both_whole)) return false;
+  result = static_cast<double>(number::floor_modulo(whole, by));
+  return true;
+}
+
+// The quotient rounded towards minus infinity, if it is small enough to be rounded by way of integers. Zero keeps its sign.
+BATON_ALWAYS_INLINE bool floor_of_quotient(double dividend, const Value& divisor, double& result) noexcept {
+  if (BATON_UNLIKELY(!divisor.is_number())) return false;
+  const double quotient = dividend / (divisor.is_float() ? divisor.number : static_cast<double>(divisor.integer));
+  if (BATON_UNLIKELY(!(quotient > -0x1p52 && quotient < 0x1p52))) return false;
+  const auto whole = static_cast<double>(static_cast<std::int64_t>(quotient));
+  result = std::copysign(whole > quotient ? whole - 1 : whole, quotient);
+  return true;
+}
+
+// The square root of a number that is not negative. Compilers call a function that might set errno where this is one
+// instruction.
+BATON_ALWAYS_INLINE double square_root(double value) noexcept {
+#if defined(__SSE2__)
+  return _mm_cvtsd_f64(_mm_sqrt_sd(_mm_set_sd(value), _mm_set_sd(value)));
+#else
+  return __builtin_sqrt(value);
+#endif
 }
 
 // Guesses. What a processor cannot do at once is wait: a chain of loads - closure, prototype, code, first instruction - takes

@@ -93,6 +93,9 @@
     BATON_NEXT();                      \
   } while (0)
 
+// What was loaded before is not kept in registers for what follows, which is rare and loads it again.
+#define BATON_FORGET_LOADS() __asm__ volatile("" ::: "memory")
+
 // Goes on wherever the running frame says.
 #define BATON_RELOAD()  \
   do {                  \
