@@ -127,6 +127,7 @@ Status Runtime::run(void (*body)(ThreadState& thread, void* context), void* cont
 }
 
 Status Runtime::wait_for_threads(MainEnd end) {
+  threads_->note_end();
   return run([](ThreadState& thread, void* context) {
     const MainEnd main_end = *static_cast<MainEnd*>(context);
     sched::ThreadGroup& group = sched::group_of(thread.shared);

@@ -189,6 +189,7 @@ void run_protected(NativeThread& thread, void* context) noexcept {
 
 Status ThreadGroup::run_main(void (*body)(ThreadState& thread, void* context), void* context) {
   ThreadState& thread = main_->state();
+  if (is_ending_) Gil::hurry(thread.gil_slot);  // behind 16 daemons that compute it would wait 75 ms each time
   shared_.gil.acquire(thread.gil_slot);
   MainCall call{body, context, Status::kOk};
   try {

@@ -69,6 +69,8 @@ class ThreadGroup final : RootVisitor {
   // A default name: "thread-N". Raises: std::bad_alloc.
   std::string next_name() { return "thread-" + std::to_string(++name_count_); }
 
+  // The program ends: from now on the main thread goes before all others whenever it asks for the GIL in `run_main`. Raises: nothing.
+  void note_end() noexcept { is_ending_ = true; }
   // Blocks until all native threads but daemons have ended. Called inside run_main. Raises: what `wait` raises.
   void wait_for_threads();
   // Stops what still runs (daemons). Returns: false if one is stuck and nothing may ever be freed. Called by the main
@@ -132,6 +134,7 @@ class ThreadGroup final : RootVisitor {
   int idle_count_ = 0;
   int foreign_count_ = 0;
   int reported_errors_ = 0;
+  bool is_ending_ = false;
   bool is_stopping_ = false;  // no native thread may start any more
 };
 

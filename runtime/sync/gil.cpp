@@ -45,9 +45,9 @@
 // Hence, over any window W with n contenders, a thread goes first for at most W/n + one interval: a thread that sleeps
 // for a microsecond and computes for a millisecond soon has no credit and stands in line like everybody. An honest I/O
 // thread uses a few microseconds per event and never runs out. New threads begin with none, and save from then on. Who was
-// outside for four intervals has enough for the shortest turn, 50 us, whatever it did before and however many have come since:
-// a main thread that starts 64 threads and then sleeps stood behind all of them once. That is at most 0.25 % of the time for
-// each who abuses it.
+// outside for four intervals has enough for the shortest turn, 50 us, and for as much again after each four more, whatever it did
+// before and however many have come since: a main thread that starts 64 threads and then sleeps stood behind all of them once.
+// That is at most 0.25 % of the time for each who abuses it.
 //
 // Signals. A thread that waits for the lock when a signal arrives for it goes first (`hurry`), since nothing is more urgent to
 // whoever pressed Ctrl-C; its turn is the shortest there is. Not abused: a second such signal ends the program. So does the main
@@ -126,6 +126,7 @@ constexpr std::int64_t kPatienceNs = 50'000;
 constexpr std::uint16_t kWaitsOfNewThread = 4;  // do without spinning: many threads wait only once or twice in their lives
 constexpr int kReturningTurnsPerInterval = 8;
 constexpr int kLongAbsenceIntervals = 4;
+constexpr std::int64_t kLongestTurnInShortest = 10'000;  // more than a credit can hold
 
 }  // namespace
 
@@ -245,8 +246,7 @@ void Gil::acquire_slow(GilSlot* slot, std::int64_t came_back_ns) noexcept {
   if (came_back_ns != 0) slot->computed_ns = 0;
   slot->turn_left_ns = 0;
   refill_credit(slot, now, waiting_ + 2);
-  const bool long_away = came_back_ns != 0 && slot->absence_ns >= kLongAbsenceIntervals * switch_interval_ns();
-  if (long_away) slot->credit_ns = std::max(slot->credit_ns, least_credit_ns());
+  if (came_back_ns != 0) slot->credit_ns = std::max(slot->credit_ns, credit_of_absence_ns(slot->absence_ns));
   slot->returning = is_timed_ && slot->credit_ns >= least_credit_ns();
   slot->patient = slot->returning && slot->invited.load(std::memory_order_relaxed);
   bool ahead = slot->returning && !slot->patient && returning_.first != nullptr && returning_.first->patient;
@@ -513,6 +513,13 @@ void Gil::refill_credit(GilSlot* slot, std::int64_t now_ns, int contenders) noex
 // What a thread must have saved to go first: less would not be worth the switch.
 std::int64_t Gil::least_credit_ns() const noexcept {
   return std::min(kShortestTurnNs, switch_interval_ns() / kReturningTurnsPerInterval);
+}
+
+// What a thread that was outside for so long has at least.
+std::int64_t Gil::credit_of_absence_ns(std::int64_t absence_ns) const noexcept {
+  const std::int64_t limit = switch_interval_ns() / 2;
+  const std::int64_t times = absence_ns / (kLongAbsenceIntervals * switch_interval_ns());
+  return times == 0 ? -limit : std::min(limit, least_credit_ns() * std::min(times, kLongestTurnInShortest));
 }
 
 // When `heir` may ask `holder` for the lock.

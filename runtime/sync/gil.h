@@ -345,6 +345,7 @@ class Gil {
   void end_turn(GilSlot* slot, std::int64_t now_ns) noexcept;
   void refill_credit(GilSlot* slot, std::int64_t now_ns, int contenders) noexcept;
   std::int64_t least_credit_ns() const noexcept;
+  std::int64_t credit_of_absence_ns(std::int64_t absence_ns) const noexcept;
   std::int64_t due_ns(const GilSlot* holder, const GilSlot* heir) const noexcept;
   std::int64_t arm(GilSlot* slot, GilSlot* holder, std::int64_t now_ns) noexcept;
   void ask(GilSlot* holder) noexcept;
