@@ -346,8 +346,11 @@ void Scheduler::make_ready(Task& task) noexcept {
   push_ready(task);
   if (BATON_UNLIKELY(idle_)) {
     set_idle(false);
-    if (GilSlot* slot = owner_.state().gil_slot) Gil::invite(slot);
-    owner_.wake();
+    GilSlot* slot = owner_.state().gil_slot;
+    if (slot == nullptr || events() != nullptr || !owner_.state().shared.gil.enlist(slot, owner_.parker())) {
+      if (slot != nullptr) Gil::invite(slot);
+      owner_.wake();
+    }
     if (owner_.state().shared.is_seeded) await_arrival(owner_.state());
   }
 }

@@ -68,8 +68,12 @@ class Parker {
 
   // Notifies. Any thread. What it wrote before is visible to the thread whose park returns true.
   void unpark() noexcept {
-    if (state_.exchange(kNotified, std::memory_order_acq_rel) == kParked) futex_wake(state_, 1);
+    if (notify()) wake_sleeper();
   }
+  // Its first half. Returns: whether `wake_sleeper` must follow.
+  [[nodiscard]] bool notify() noexcept { return state_.exchange(kNotified, std::memory_order_acq_rel) == kParked; }
+  // Its second half. Safe even if the parker has gone since.
+  void wake_sleeper() noexcept { futex_wake(state_, 1); }
 
   // Whether a notification waits to be consumed; for spinning before park.
   bool notified() const noexcept { return state_.load(std::memory_order_relaxed) == kNotified; }

@@ -40,6 +40,13 @@
 // among the returning ones but asks only when it has waited for 50 us, and whoever comes back from the system goes before it.
 // Without patience the consumer of a queue cut its producer short after each few values, two wake-ups each time.
 //
+// Being given something while others wait. A thread outside that is given what it waits for would be woken only to stand in line.
+// If there is a line, the holder puts it there itself (`enlist`), and it sleeps on where it is, outside, until it has the lock: one
+// wake-up instead of two, and none of the looking for the lock that an invited thread does. So an event that a thousand threads
+// wait for is set without waking them all at once. Whoever finds itself in line when it comes back, because its time was over or
+// it has to keep the time of the turn, goes on to wait there as if it had come by itself. Its parker outside may go as soon as it has
+// been seen to have the lock, for which it needs the mutex once: so it is notified under it.
+//
 // Credit. It is a token bucket per thread, in nanoseconds of holding the lock, within +-half an interval. It grows at the
 // rate of a fair share (1 / number of contenders) of time passed, and shrinks by the time the lock was held while wanted.
 // Hence, over any window W with n contenders, a thread goes first for at most W/n + one interval: a thread that sleeps
@@ -81,7 +88,8 @@
 // hand-over, behind a stale request or behind a timer whose thread will not keep the time any more, a parker that forgets, a
 // notification taken for the lock, a wish noted after the lock was given up, a spin outside that consumes what it finds) are each
 // found; the third was a mistake in this file before it was a mutant. With needless wake-ups the model holds as well (2
-// threads). 9,255,605, 89,843 and 182,265 states. Slices and processors are not in it: they change when a thread
+// threads), and where one of three waits outside and is put in line (15,765,769 states; the suite looks at a part, where only one
+// of them computes), with two mutants more. 9,255,605, 91,243 and 204,673 states. Slices and processors are not in it: they change when a thread
 // looks at its parker and where it runs, never a word of the lock; a spin that finds a notification leaves it to `park`.
 // Unit tests do the same to the real thing, and ThreadSanitizer is silent on the suites of threads.
 //
@@ -164,6 +172,7 @@ GilSlot* Gil::attach(std::string_view name, InterruptWord* interrupt, const char
   slot->computed_ns = 0;
   slot->absence_ns = kBriefAbsenceNs;
   slot->luck_invited = slot->luck_cut_short = {};
+  slot->enlisted_at_ns.store(0, std::memory_order_relaxed);
   slot->luck_outside = {kWaitsOfNewThread, 0};
   slot->attached_at_ns = slot->attached_since_ns = slot->credit_at_ns = monotonic_ns();
   slot->region.store(outside, std::memory_order_relaxed);
@@ -230,7 +239,7 @@ void Gil::acquire_slow(GilSlot* slot, std::int64_t came_back_ns) noexcept {
   BATON_DCHECK(!held_by(slot));
   mutex_.lock();
   bool first_waiter = false;
-  if (enter_free_or_mark_wanted(slot, first_waiter)) {
+  if (slot->outer == nullptr && enter_free_or_mark_wanted(slot, first_waiter)) {
     mutex_.unlock();
     slot->wait_began_ns.store(0, std::memory_order_relaxed);
     note_holder(slot);
@@ -238,23 +247,65 @@ void Gil::acquire_slow(GilSlot* slot, std::int64_t came_back_ns) noexcept {
   }
   GilSlot* holder = holder_of(word_.load(std::memory_order_relaxed));
   std::int64_t now = monotonic_ns();
-  if (first_waiter) {
-    holder->returning = false;
-    begin_turn(holder, now, switch_interval_ns());
-  }
-  slot->wait_began_ns.store(came_back_ns != 0 ? came_back_ns : now, std::memory_order_relaxed);
+  if (slot->kernel_thread == 0) slot->kernel_thread = current_kernel_thread();
   if (came_back_ns != 0) slot->computed_ns = 0;
-  slot->turn_left_ns = 0;
-  refill_credit(slot, now, waiting_ + 2);
-  if (came_back_ns != 0) slot->credit_ns = std::max(slot->credit_ns, credit_of_absence_ns(slot->absence_ns));
-  slot->returning = is_timed_ && slot->credit_ns >= least_credit_ns();
-  slot->patient = slot->returning && slot->invited.load(std::memory_order_relaxed);
-  bool ahead = slot->returning && !slot->patient && returning_.first != nullptr && returning_.first->patient;
-  join_line(slot, slot->returning ? returning_ : ordinary_, ahead);
+  if (slot->outer == nullptr) {
+    if (first_waiter) {
+      holder->returning = false;
+      begin_turn(holder, now, switch_interval_ns());
+    }
+    slot->wait_began_ns.store(came_back_ns != 0 ? came_back_ns : now, std::memory_order_relaxed);
+    rank(slot, now, came_back_ns != 0 ? slot->absence_ns : 0);
+    slot->patient = slot->returning && slot->invited.load(std::memory_order_relaxed);
+    bool ahead = slot->returning && !slot->patient && returning_.first != nullptr && returning_.first->patient;
+    join_line(slot, slot->returning ? returning_ : ordinary_, ahead);
+  }
+  slot->outer = nullptr;
+  slot->enlisted_at_ns.store(0, std::memory_order_relaxed);
+  if (holder == slot) {
+    mutex_.unlock();
+    end_wait(slot);
+    return;
+  }
   std::int64_t deadline = arm(slot, holder, now);
   Soon soon = slot == heir() && holder->asked ? Soon::kAsked : slot->patient ? Soon::kInvited : Soon::kNo;
   mutex_.unlock();
   wait(slot, deadline, soon);
+}
+
+// By the holder. Nothing is done in place of the thread of `slot` but to put it in line: it may be awake, since its time was over,
+// and about to do the same.
+bool Gil::enlist_behind(GilSlot* slot, Parker& parker) noexcept {
+  mutex_.lock();
+  GilSlot* holder = holder_of(word_.load(std::memory_order_relaxed));
+  if (holder == slot || waiting_ == 0) {
+    mutex_.unlock();
+    return false;
+  }
+  Wakes wakes;
+  if (!slot->waiting) {
+    const std::int64_t now = monotonic_ns();
+    const std::int64_t left_at = slot->released_at_ns.load(std::memory_order_relaxed);  // 0: it comes back at this moment
+    slot->wait_began_ns.store(now, std::memory_order_relaxed);
+    slot->enlisted_at_ns.store(now, std::memory_order_relaxed);
+    slot->outer = &parker;
+    rank(slot, now, left_at != 0 ? now - left_at : 0);
+    slot->patient = slot->returning;
+    slot->armed_until_ns = kNoDeadline;
+    join_line(slot, slot->returning ? returning_ : ordinary_, false);
+    wakes.timekeeper = notify(late_timekeeper(holder));
+  }
+  mutex_.unlock();
+  wake(wakes);
+  return true;
+}
+
+// Decides in which line the thread of `slot` will stand, which has been outside for so long, or not at all: 0.
+void Gil::rank(GilSlot* slot, std::int64_t now_ns, std::int64_t absence_ns) noexcept {
+  slot->turn_left_ns = 0;
+  refill_credit(slot, now_ns, waiting_ + 2);
+  slot->credit_ns = std::max(slot->credit_ns, credit_of_absence_ns(absence_ns));
+  slot->returning = is_timed_ && slot->credit_ns >= least_credit_ns();
 }
 
 // Takes the lock if it is free; else makes sure that its word says it is wanted. Returns: whether `slot` has it.
@@ -280,11 +331,10 @@ void Gil::release_slow(GilSlot* slot) noexcept {
   std::int64_t now = monotonic_ns();
   end_turn(slot, now);
   Wakes wakes;
-  wakes.holder = take_heir();
-  if (wakes.holder != nullptr) {
+  if (GilSlot* next = take_heir()) {
     count_hand_over(slot, Reason::kVoluntary);
-    grant(wakes.holder, now);
-    wakes.timekeeper = late_timekeeper(wakes.holder);
+    grant(next, now);
+    wakes = {notify(next), notify(late_timekeeper(next))};
   } else {
     word_.store(kFree, std::memory_order_release);
   }
@@ -308,7 +358,7 @@ bool Gil::hand_over(GilSlot* slot) noexcept {
   std::int64_t now = next != nullptr ? monotonic_ns() : 0;
   if (next == nullptr || due_ns(slot, next) > now) {
     // Whoever asked has been served, or the interval was lengthened. The heir may have no timer left.
-    if (next != nullptr) wakes.timekeeper = late_timekeeper(slot);
+    if (next != nullptr) wakes.timekeeper = notify(late_timekeeper(slot));
     mutex_.unlock();
     wake(wakes);
     return false;
@@ -319,7 +369,7 @@ bool Gil::hand_over(GilSlot* slot) noexcept {
   count_hand_over(slot, Reason::kForced);
   grant(next, now);
   const std::int64_t deadline = arm(slot, next, now);
-  wakes = {next, late_timekeeper(next)};
+  wakes = {notify(next), notify(late_timekeeper(next))};
   mutex_.unlock();
   wake(wakes);
   wait(slot, deadline, cut_short ? Soon::kCutShort : Soon::kNo);
@@ -336,11 +386,12 @@ bool Gil::switch_now(GilSlot* slot) noexcept {
   slot->returning = slot->patient = false;
   slot->turn_left_ns = 0;
   slot->wait_began_ns.store(now, std::memory_order_relaxed);
+  if (slot->kernel_thread == 0) slot->kernel_thread = current_kernel_thread();
   join_line(slot, ordinary_, false);
   count_hand_over(slot, Reason::kVoluntary);
   grant(next, now);
   const std::int64_t deadline = arm(slot, next, now);
-  const Wakes wakes{next, late_timekeeper(next)};
+  const Wakes wakes{notify(next), notify(late_timekeeper(next))};
   mutex_.unlock();
   wake(wakes);
   wait(slot, deadline, Soon::kNo);
@@ -401,9 +452,20 @@ GilSlot* Gil::late_timekeeper(const GilSlot* holder) const noexcept {
   return next == nullptr || !is_timed_ || holder->asked || is_time_kept(holder) ? nullptr : next;
 }
 
+// With the mutex held: how to wake the thread of `slot`, which may be null. Who sleeps outside is notified here, since it can be gone
+// with its parker once the mutex is unlocked: it cannot go on without it.
+Gil::Wake Gil::notify(GilSlot* slot) noexcept {
+  if (slot == nullptr) return {};
+  if (BATON_LIKELY(slot->outer == nullptr)) return {&slot->parker, false};
+  return {slot->outer->notify() ? slot->outer : nullptr, true};
+}
+
 void Gil::wake(const Wakes& wakes) noexcept {
-  if (wakes.holder != nullptr) wakes.holder->parker.unpark();
-  if (wakes.timekeeper != nullptr) wakes.timekeeper->parker.unpark();
+  for (const Wake& one : {wakes.holder, wakes.timekeeper}) {
+    if (one.parker == nullptr) continue;
+    if (BATON_UNLIKELY(one.is_notified)) one.parker->wake_sleeper();
+    else one.parker->unpark();
+  }
 }
 
 // ---- lines, turns, credit ----
@@ -434,9 +496,7 @@ void Gil::Line::remove(GilSlot* slot) noexcept {
   if (last == slot) last = before;
 }
 
-// Called by the slot's own thread.
 void Gil::join_line(GilSlot* slot, Line& line, bool at_front) noexcept {
-  if (slot->kernel_thread == 0) slot->kernel_thread = current_kernel_thread();
   slot->waiting = true;
   ++waiting_;
   if (at_front) {
@@ -535,6 +595,7 @@ std::int64_t Gil::due_ns(const GilSlot* holder, const GilSlot* heir) const noexc
 void Gil::requeue(GilSlot* slot, const GilSlot* next, std::int64_t now_ns) noexcept {
   std::int64_t left = slot->turn_ends_ns - now_ns;
   end_turn(slot, now_ns);
+  if (slot->kernel_thread == 0) slot->kernel_thread = current_kernel_thread();
   slot->wait_began_ns.store(now_ns, std::memory_order_relaxed);
   slot->turn_left_ns = 0;
   slot->patient = false;
@@ -560,7 +621,7 @@ void Gil::set_switch_interval_ns(std::int64_t interval_ns) noexcept {
     if ((word & kWaiters) != 0) {
       GilSlot* holder = holder_of(word);
       holder->turn_ends_ns = std::min(holder->turn_ends_ns, monotonic_ns() + interval_ns);
-      wakes.timekeeper = late_timekeeper(holder);
+      wakes.timekeeper = notify(late_timekeeper(holder));
     }
   }
   wake(wakes);

@@ -60,6 +60,7 @@ struct alignas(kCacheLineBytes) GilSlot {
   std::int64_t credit_at_ns = 0;     // when credit_ns was last brought up to date
   std::int64_t armed_until_ns = 0;   // waiter: its timer's end; 0: it sleeps without a timer
   std::atomic<std::int64_t> wait_began_ns{0};  // 0: it does not wait; until its own thread has seen that it has the lock
+  std::atomic<std::int64_t> enlisted_at_ns{0};  // 0: `outer` is null
   bool returning = false;            // waiter: in the class that goes first; holder: got its turn from there
   bool patient = false;              // returning waiter: does not ask at once, since the holder woke it in passing
   bool waits_returning = false;      // what `returning` was when the wait began; only the slot's own thread uses it
@@ -67,6 +68,7 @@ struct alignas(kCacheLineBytes) GilSlot {
   bool waiting = false;
   bool attached = false;
   SpinLuck luck_invited, luck_cut_short, luck_outside;  // owner
+  Parker* outer = nullptr;  // outside, but in line or holding already: sleeps there until it has the lock (`enlist`)
   bool called = false;      // waiter: bound to the holder's processor until it has the lock
   int kernel_thread = 0;    // its number at the kernel, set by its first wait
   ProcessorSet processors;  // where it may run, while it is called
@@ -172,6 +174,10 @@ class Gil {
   }
   // The holder of the lock wakes the thread of `slot`, which is outside: it is to come when the holder blocks, or a moment later.
   static void invite(GilSlot* slot) noexcept { slot->invited.store(true, std::memory_order_relaxed); }
+  // The holder gives the thread of `slot`, which is in `park_outside` with `parker`, what it waits for there. If others wait for the
+  // lock, that thread stands in line from now on, as if it had come back: it is notified when it has the lock, and not before
+  // unless it must keep the time. Returns: false if it must be invited and notified instead. Raises: nothing.
+  [[nodiscard]] bool enlist(GilSlot* slot, Parker& parker) noexcept { return wanted() && enlist_behind(slot, parker); }
   // If the thread of `slot` waits for the lock, now or next, it goes first: it has to raise what a signal asked for. Any thread;
   // also from a signal handler. Raises: nothing.
   static void hurry(GilSlot* slot) noexcept {
@@ -183,7 +189,8 @@ class Gil {
   void park_outside(GilSlot* slot, Parker& parker, std::int64_t deadline_ns) noexcept;
   // Ends that, and blocks until `slot` holds the lock. Its own thread only.
   void come_back(GilSlot* slot) noexcept {
-    const std::int64_t now = monotonic_ns();
+    const std::int64_t enlisted_at = slot->enlisted_at_ns.load(std::memory_order_relaxed);
+    const std::int64_t now = BATON_UNLIKELY(enlisted_at != 0) ? enlisted_at : monotonic_ns();
     const std::int64_t began = slot->released_at_ns.load(std::memory_order_relaxed);
     slot->wait_began_ns.store(now, std::memory_order_relaxed);
     if (BATON_UNLIKELY(is_traced_.load(std::memory_order_relaxed))) record(slot, TraceState::kReleased, began, now);
@@ -297,9 +304,13 @@ class Gil {
     void remove(GilSlot* slot) noexcept;  // which stands in it
   };
   // Whom to wake after the mutex was unlocked: the new holder, and a waiter who must set its timer.
+  struct Wake {
+    Parker* parker = nullptr;
+    bool is_notified = false;  // only its sleeper is to be woken
+  };
   struct Wakes {
-    GilSlot* holder = nullptr;
-    GilSlot* timekeeper = nullptr;
+    Wake holder;
+    Wake timekeeper;
   };
   enum class Reason : std::uint8_t { kForced, kVoluntary };
 
@@ -317,6 +328,7 @@ class Gil {
   // `came_back_ns`: since when it has been waiting; 0: since now.
   BATON_COLD void acquire_slow(GilSlot* slot, std::int64_t came_back_ns) noexcept;
   BATON_COLD void release_slow(GilSlot* slot) noexcept;
+  bool enlist_behind(GilSlot* slot, Parker& parker) noexcept;
   // Why a waiter expects the lock any moment. From kCalled on its next wake-up gives it the lock.
   enum class Soon : std::uint8_t {
     kNo,
@@ -331,6 +343,7 @@ class Gil {
     figure.store(figure.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
   }
   void wait(GilSlot* slot, std::int64_t deadline_ns, Soon soon) noexcept;
+  void end_wait(GilSlot* slot) noexcept;
   bool computes(const GilSlot* slot) const noexcept;
   void spin(GilSlot* slot, Soon soon, std::int64_t deadline_ns) noexcept;
   void look_for_notification(const Parker& parker, std::int64_t limit_ns, std::int64_t deadline_ns, SpinLuck* luck) noexcept;
@@ -340,6 +353,7 @@ class Gil {
   GilSlot* heir() const noexcept { return returning_.first != nullptr ? returning_.first : ordinary_.first; }
   GilSlot* take_heir() noexcept;
   void put_first(GilSlot* slot) noexcept;
+  void rank(GilSlot* slot, std::int64_t now_ns, std::int64_t absence_ns) noexcept;
   void join_line(GilSlot* slot, Line& line, bool at_front) noexcept;
   void begin_turn(GilSlot* slot, std::int64_t now_ns, std::int64_t length_ns) noexcept;
   void end_turn(GilSlot* slot, std::int64_t now_ns) noexcept;
@@ -355,6 +369,7 @@ class Gil {
   void grant(GilSlot* next, std::int64_t now_ns) noexcept;
   bool is_time_kept(const GilSlot* holder) const noexcept;
   GilSlot* late_timekeeper(const GilSlot* holder) const noexcept;
+  static Wake notify(GilSlot* slot) noexcept;
   void count_hand_over(GilSlot* from, Reason reason) noexcept;
   GilFigures figures_of(const GilSlot& slot, std::int64_t now_ns) const;
   void keep_ended(GilSlot& slot, GilFigures&& last) noexcept;

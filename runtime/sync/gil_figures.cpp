@@ -48,8 +48,9 @@ GilFigures Gil::figures_of(const GilSlot& slot, std::int64_t now_ns) const {
   result.waited_ns = slot.waited_ns.load(std::memory_order_relaxed);
   if (slot.waiting) result.waited_ns += now_ns - slot.wait_began_ns.load(std::memory_order_relaxed);
   result.released_ns = slot.released_ns.load(std::memory_order_relaxed);
-  std::int64_t released_at = slot.released_at_ns.load(std::memory_order_relaxed);
-  if (released_at != 0) result.released_ns += now_ns - released_at;
+  const std::int64_t released_at = slot.released_at_ns.load(std::memory_order_relaxed);
+  const std::int64_t enlisted_at = slot.enlisted_at_ns.load(std::memory_order_relaxed);
+  if (released_at != 0) result.released_ns += (enlisted_at != 0 ? enlisted_at : now_ns) - released_at;
   result.held_ns = std::max<std::int64_t>(0, now_ns - slot.attached_at_ns - result.waited_ns - result.released_ns);
   result.longest_ns = slot.longest_ns.load(std::memory_order_relaxed);
   result.waiting = slot.waiting;
@@ -70,6 +71,7 @@ void Gil::reset_figures() noexcept {
     std::int64_t released_at = slot->released_at_ns.load(std::memory_order_relaxed);
     slot->released_ns.store(released_at != 0 ? released_at - now : 0, std::memory_order_relaxed);
     if (slot->waiting) slot->wait_began_ns.store(now, std::memory_order_relaxed);
+    if (slot->outer != nullptr) slot->enlisted_at_ns.store(now, std::memory_order_relaxed);
     slot->attached_at_ns = now;
   }
 }

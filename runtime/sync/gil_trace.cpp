@@ -36,15 +36,24 @@ GilTrace Gil::copy_trace() {
   for (const GilSlot* slot = slots_; slot != nullptr; slot = slot->next_slot) {
     if (!slot->attached) continue;
     const auto thread = static_cast<std::uint32_t>(slot->id);
-    const auto add = [&](std::int64_t from, TraceState state, const char* region) {
-      copy.segments.push_back({std::max(from, copy.from_ns), now, region, thread, state});
+    const auto add_until = [&](std::int64_t to, std::int64_t from, TraceState state, const char* region) {
+      copy.segments.push_back({std::max(from, copy.from_ns), std::max(to, copy.from_ns), region, thread, state});
     };
+    const auto add = [&](std::int64_t from, TraceState state, const char* region) { add_until(now, from, state, region); };
     copy.names.emplace_back(thread, slot->name);
     add(slot->attached_since_ns, TraceState::kAttached, nullptr);
     const std::int64_t released_at = slot->released_at_ns.load(std::memory_order_relaxed);
     const std::int64_t wait_began = slot->wait_began_ns.load(std::memory_order_relaxed);
-    if (wait_began != 0 && released_at == 0) add(wait_began, TraceState::kWait, nullptr);
-    else if (released_at != 0) add(released_at, TraceState::kReleased, slot->region.load(std::memory_order_relaxed));
+    const std::int64_t enlisted_at = slot->enlisted_at_ns.load(std::memory_order_relaxed);
+    const char* region = slot->region.load(std::memory_order_relaxed);
+    if (wait_began != 0 && released_at == 0) {
+      add(wait_began, TraceState::kWait, nullptr);
+    } else if (released_at != 0 && enlisted_at != 0) {
+      add_until(enlisted_at, released_at, TraceState::kReleased, region);
+      add(enlisted_at, TraceState::kWait, nullptr);
+    } else if (released_at != 0) {
+      add(released_at, TraceState::kReleased, region);
+    }
   }
   return copy;
 }

@@ -40,6 +40,7 @@ constexpr std::int64_t kReturningSpinNs = 5'000;  // a holder that runs on anoth
 constexpr std::int64_t kShortestFollowedIntervalNs = 4'000'000;  // the kernel lets a thread run 3 ms before it wakes one beside it
 constexpr std::int64_t kSpinnerLeavesNs = 3'000;  // who spins while another begins to has as a rule just got what it looks for
 constexpr int kSpinsUntilAnswer = 3;  // who answers, or fills a queue, takes longer than who was asked
+constexpr std::int64_t kSlowWakeUpNs = 15'000;
 constexpr std::int64_t kComputingNs = 10'000'000;
 constexpr std::int64_t kShortestLongTurnNs = 1'000'000;
 
@@ -62,14 +63,29 @@ void Gil::wait(GilSlot* slot, std::int64_t deadline_ns, Soon soon) noexcept {
     if (slot->hurried.exchange(false, std::memory_order_acquire)) put_first(slot);
     deadline_ns = arm(slot, holder, monotonic_ns());
     soon = slot != heir() || !holder->asked ? Soon::kNo : will_call(holder, slot) ? Soon::kCalled : Soon::kAsked;
-    const Wakes wakes{nullptr, late_timekeeper(holder)};  // who kept the time for the heir may not do so any more
+    const Wakes wakes{{}, notify(late_timekeeper(holder))};  // who kept the time for the heir may not do so any more
     mutex_.unlock();
     wake(wakes);
   }
+  end_wait(slot);
+}
+
+// The thread of `slot`, which waited, has seen that it has the lock.
+void Gil::end_wait(GilSlot* slot) noexcept {
   const std::int64_t began = slot->wait_began_ns.load(std::memory_order_relaxed), now = monotonic_ns();
   add(slot->waited_ns, now - began);
   if (BATON_UNLIKELY(is_traced_.load(std::memory_order_relaxed))) record(slot, TraceState::kWait, began, now);
   slot->wait_began_ns.store(0, std::memory_order_relaxed);
+  if (now - began >= kSlowWakeUpNs) {
+    // The turn of one who came back begins when its thread is awake, and not so much earlier, when it was given the lock: of a turn
+    // of 50 us, which is all that a thread with little credit has, nothing was left otherwise on a busy machine.
+    ShortLock locked(mutex_);
+    const std::int64_t lost = std::min(now - slot->turn_began_ns, switch_interval_ns());
+    if (slot->returning && lost >= kSlowWakeUpNs) {
+      slot->turn_began_ns += lost;
+      slot->turn_ends_ns += lost;
+    }
+  }
   if (slot->called) {
     slot->called = false;
     (void)set_thread_processors(0, slot->processors);

@@ -82,17 +82,16 @@ sigset_t asynchronous_signals() noexcept {
 bool ThreadCount::wait_until_none(std::int64_t deadline_ns) noexcept {
   for (;;) {
     std::uint32_t left = running_.load(std::memory_order_acquire);
-    if (left == 0) return true;
-    if (futex_wait(running_, left, deadline_ns) == FutexResult::kTimedOut) {
-      return running_.load(std::memory_order_acquire) == 0;
-    }
+    if ((left & ~kAwaited) == 0) break;
+    if ((left & kAwaited) == 0 && !running_.compare_exchange_weak(left, left | kAwaited, std::memory_order_acquire)) continue;
+    if (futex_wait(running_, left | kAwaited, deadline_ns) == FutexResult::kTimedOut) break;
   }
+  return running() == 0;
 }
 
 void ThreadCount::remove() noexcept {
   // After the last one's subtraction the counter may be gone; waking a dead address wakes nobody.
-  running_.fetch_sub(1, std::memory_order_acq_rel);
-  futex_wake(running_, INT_MAX);
+  if (running_.fetch_sub(1, std::memory_order_acq_rel) == (kAwaited | 1)) futex_wake(running_, INT_MAX);
 }
 
 OsThread::~OsThread() { BATON_CHECK(!started_, "a native thread was neither joined nor detached"); }

@@ -20,13 +20,14 @@ namespace baton {
 // How many threads of a group run. A thread is counted from before it starts until its body has returned.
 class ThreadCount {
  public:
-  std::uint32_t running() const noexcept { return running_.load(std::memory_order_acquire); }
+  std::uint32_t running() const noexcept { return running_.load(std::memory_order_acquire) & ~kAwaited; }
 
   // Blocks until none runs or the deadline has come; hold no GIL. Returns: whether none runs.
   bool wait_until_none(std::int64_t deadline_ns) noexcept;
 
  private:
   friend class OsThread;
+  static constexpr std::uint32_t kAwaited = std::uint32_t{1} << 31;  // somebody sleeps until none runs
   void add() noexcept { running_.fetch_add(1, std::memory_order_relaxed); }
   void remove() noexcept;
 

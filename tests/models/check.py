@@ -28,12 +28,13 @@ def check(*definitions):
 
 failed = False
 for definitions in (["N=2", "ROUNDS=2"], ["N=2", "ROUNDS=2", "SPURIOUS"], ["N=3", "ROUNDS=1"],
-                    ["N=2", "ROUNDS=2", "OUTSIDE"], ["N=2", "ROUNDS=1", "OUTSIDE", "SPURIOUS"]):
+                    ["N=2", "ROUNDS=2", "OUTSIDE"], ["N=2", "ROUNDS=1", "OUTSIDE", "SPURIOUS"],
+                    ["N=3", "ROUNDS=1", "OUTSIDE"]):
     errors, states = check(*definitions)
     print(f"{' '.join(definitions)}: {states} states, {errors} errors")
     failed = failed or errors != 0
-for mutant in range(1, 9):
-    size = ["N=3", "ROUNDS=1"] if mutant not in (6, 7) else ["N=2", "ROUNDS=1", "OUTSIDE"]
+for mutant in range(1, 11):
+    size = ["N=2", "ROUNDS=1", "OUTSIDE"] if mutant in (6, 7) else ["N=3", "ROUNDS=1"] + (["OUTSIDE"] if mutant > 8 else [])
     errors, states = check(*size, f"MUTANT={mutant}")
     print(f"mutant {mutant}: {'found' if errors else 'NOT FOUND'} after {states} states")
     failed = failed or errors == 0

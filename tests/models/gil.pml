@@ -9,7 +9,9 @@
  * With OUTSIDE a thread may also wait for another one, once in each round: holding the lock it notes that it wants something, gives
  * the lock up, looks for a moment for a notification at its outer parker, sleeps there, takes the lock and looks whether it got it
  * (Gil::park_outside, and the waiting objects that use it). Whoever has had the lock gives all what they want; a thread waits
- * only while there is another one that will still do so. A lost notification is a deadlock again.
+ * only while there is another one that will still do so. A lost notification is a deadlock again. If others wait for the lock, who
+ * is given what it wants is put in line instead of being woken (Gil::enlist), at any moment between its note and its coming back,
+ * and is woken outside when it has the lock or must keep the time. It may also come back by itself before, its time being over.
  *
  * MUTANT=n breaks the model in one place; check.py sees to it that each break is found:
  *   1  the fast release does not look whether somebody has begun to wait
@@ -19,6 +21,8 @@
  *   5  who is asked and finds the turn not over forgets that the heir has no timer any more
  *   8  whose timer has rung and who will not keep the time any more does not see to it that the heir does
  *   6  (OUTSIDE) who waits for another one notes what it wants when it has given the lock up already
+ *   9  (OUTSIDE) who comes back does not look whether it stands in line already
+ *  10  (OUTSIDE) who is outside and gets the lock is notified where it would wait for it
  *   7  (OUTSIDE) who looks for a notification outside consumes it and then sleeps all the same
  */
 #ifndef N
@@ -29,6 +33,11 @@
 #endif
 #ifndef MUTANT
 #define MUTANT 0
+#endif
+#ifdef OUTSIDE
+#define ONLY_BLOCKS (N == 3 && _pid != 1)  /* else there are sixteen million states */
+#else
+#define ONLY_BLOCKS false
 #endif
 #define FREE N
 #define NOBODY N
@@ -44,6 +53,7 @@ bool asked[N], drop[N];               /* holder: what the heir thinks, and its i
 byte inside = 0, ended = 0;
 #ifdef OUTSIDE
 bool wants[N], outer[N];              /* waits for another thread; its parker outside */
+bool enlisted[N];                     /* sleeps there and stands in line, or has the lock already */
 byte giving = N;                      /* so many threads will still give others what they want */
 #endif
 
@@ -146,6 +156,21 @@ inline grant() {
   d_step { owner = next; wanted = (first_length + line_length > 0) }
 }
 
+/* With the mutex held: who sleeps outside while it stands in line, or has just got the lock, is notified there. */
+inline notify(who) {
+#ifdef OUTSIDE
+  d_step {
+    if
+    :: who == NOBODY -> skip
+    :: who != NOBODY && enlisted[who] && MUTANT != 10 -> outer[who] = true; who = NOBODY
+    :: else -> skip
+    fi
+  }
+#else
+  skip
+#endif
+}
+
 inline wait_for_lock(me) {
   do
   :: asleep[me] = true;
@@ -166,13 +191,20 @@ inline wait_for_lock(me) {
            :: owner == me -> break
            :: else ->
               arm(me); find_timekeeper();
-              if :: MUTANT == 8 -> keeper = NOBODY :: else -> skip fi
+              if :: MUTANT == 8 -> keeper = NOBODY :: else -> skip fi;
+              notify(keeper)
            fi
         };
         unpark(keeper); keeper = NOBODY
      fi
   od
 }
+
+#ifdef OUTSIDE
+#define STANDS_IN_LINE(me) (enlisted[me] && MUTANT != 9)
+#else
+#define STANDS_IN_LINE(me) false
+#endif
 
 inline acquire(me) {
   got = false;
@@ -181,16 +213,27 @@ inline acquire(me) {
   :: got -> skip
   :: else ->
      lock_mutex();
-     atomic { if :: owner == FREE -> owner = me; got = true :: else -> wanted = true fi };
+     atomic {
+        if
+        :: STANDS_IN_LINE(me) -> skip
+        :: else -> if :: owner == FREE -> owner = me; got = true :: else -> wanted = true fi
+        fi
+     };
      if
      :: got -> unlock_mutex()
      :: else ->
         atomic {
-           if :: push_back(me, true) :: push_first(me) :: push_back(me, false) fi;
-           arm(me);
+           if
+           :: STANDS_IN_LINE(me) -> skip
+           :: else -> if :: push_back(me, true) :: push_first(me) :: push_back(me, false) fi
+           fi;
+#ifdef OUTSIDE
+           enlisted[me] = false;
+#endif
+           if :: owner == me -> got = true :: else -> arm(me) fi;
            unlock_mutex()
         };
-        wait_for_lock(me)
+        if :: got -> skip :: else -> wait_for_lock(me) fi
      fi
   fi
 }
@@ -214,9 +257,10 @@ inline release(me) {
         take_heir();
         keeper = NOBODY;
         if
-        :: next != NOBODY -> grant(); find_timekeeper()
+        :: next != NOBODY -> grant(); find_timekeeper(); notify(next)
         :: else -> d_step { owner = FREE; wanted = false }
         fi;
+        notify(keeper);
         unlock_mutex()
      };
      unpark(next);
@@ -230,6 +274,7 @@ inline hand_over(me) {
      lock_mutex();
      drop[me] = false;
      asked[me] = false;
+     got = false;
      if
      :: HEIR == NOBODY -> skip
      :: HEIR != NOBODY ->                      /* the interval was lengthened, or who asked has been served */
@@ -241,16 +286,19 @@ inline hand_over(me) {
         end_turn(me);
         if :: push_back(me, true) :: push_back(me, false) :: push_front(me) fi;
         grant();
+        got = true;
         arm(me);
-        find_timekeeper()
+        find_timekeeper();
+        notify(next)
      fi;
+     notify(keeper);
      unlock_mutex()
   };
   unpark(next);
   unpark(keeper);
   keeper = NOBODY;
   if
-  :: next != NOBODY ->
+  :: got ->
      next = NOBODY;
      wait_for_lock(me);
      inside++; assert(inside == 1 && owner == me);
@@ -262,18 +310,44 @@ inline hand_over(me) {
 #ifdef OUTSIDE
 inline note_want(me) { d_step { wants[me] = true; giving-- } }
 
-/* By the holder. It keeps nobody waiting: unpark has no state of its own here but the notification. */
+#if N == 2
+#define IS_QUEUED(who) ((line_length > 0 && line[0] == who) || (first_length > 0 && first[0] == who))
+#else
+#define IS_QUEUED(who) ((line_length > 0 && line[0] == who) || (line_length > 1 && line[1] == who) || \
+                        (first_length > 0 && first[0] == who) || (first_length > 1 && first[1] == who))
+#endif
+
+/* By the holder: `to` has what it wants. */
+inline give(to) {
+  wants[to] = false; giving++;
+  if
+  :: !wanted -> outer[to] = true
+  :: wanted ->
+     atomic {
+        lock_mutex();
+        if
+        :: IS_QUEUED(to) -> skip
+        :: else ->
+           enlisted[to] = true;
+           if :: push_back(to, true) :: push_back(to, false) fi;
+           find_timekeeper();
+           notify(keeper)
+        fi;
+        unlock_mutex()
+     };
+     unpark(keeper); keeper = NOBODY
+  fi
+}
+
 inline give_all() {
-  d_step {
-    i = 0;
-    do
-    :: i < N ->
-       if :: wants[i] -> wants[i] = false; outer[i] = true; giving++ :: else -> skip fi;
-       i++
-    :: else -> break
-    od;
-    i = 0
-  }
+  to = 0;
+  do
+  :: to < N ->
+     if :: wants[to] -> give(to) :: else -> skip fi;
+     to++
+  :: else -> break
+  od;
+  to = 0
 }
 
 inline wait_outside(me) {
@@ -305,6 +379,9 @@ inline wait_outside(me) {
 
 active [N] proctype thread() {
   byte round = 0, next = NOBODY, keeper = NOBODY, i = 0;
+#ifdef OUTSIDE
+  byte to = 0;
+#endif
   bool got = false, over = false;
   do
   :: round < ROUNDS ->
@@ -314,7 +391,7 @@ active [N] proctype thread() {
      over = false;
      if
      :: over = true                                        /* it blocks or ends */
-     :: do                                                 /* it computes */
+     :: !ONLY_BLOCKS -> do                                 /* it computes */
         :: drop[_pid] -> hand_over(_pid)
         :: !wanted || over -> break
         od
@@ -322,10 +399,11 @@ active [N] proctype thread() {
      assert(inside == 1 && owner == _pid);
 #ifdef OUTSIDE
      if
-     :: giving > 1 -> wait_outside(_pid)
+     :: giving > 1 && (N == 2 || _pid == 0) -> wait_outside(_pid)
      :: skip
      fi;
-     d_step { give_all(); if :: round == ROUNDS - 1 -> giving-- :: else -> skip fi };
+     give_all();
+     if :: round == ROUNDS - 1 -> giving-- :: else -> skip fi;
 #endif
      inside--;
      release(_pid);

@@ -246,6 +246,98 @@ TEST_CASE("gil: threads that notify each other in turn lose no notification") {
   CHECK(turn.load() == 0);
 }
 
+TEST_CASE("gil: who is given something while others wait stands in line without being woken") {
+  Gil gil;
+  gil.set_timed(false);  // nobody has to keep the time
+  std::string order;
+  std::vector<std::thread> threads;
+  {
+    Worker main(gil, "main");
+    Parker parker;
+    std::atomic<GilSlot*> guest{nullptr};
+    std::atomic<bool> is_outside{false}, woke{false};
+    threads.emplace_back([&] {
+      Worker worker(gil, "guest");
+      guest = worker.slot;
+      {
+        Released released(gil, worker.slot, "queue");
+        is_outside = true;
+        gil.park_outside(worker.slot, parker, kNoDeadline);
+        woke = true;
+      }
+      order += 'g';
+    });
+    while (!is_outside.load()) {
+      Released released(gil, main.slot, "let it in");
+      sched_yield();
+    }
+    CHECK_FALSE(gil.enlist(guest.load(), parker));  // nobody waits: it is worth while to wake it
+    stand_in_line(gil, threads, [&order](GilSlot*) { order += 'a'; });
+    CHECK_FALSE(gil.enlist(main.slot, parker));  // has the lock
+    CHECK(gil.enlist(guest.load(), parker));
+    CHECK(gil.enlist(guest.load(), parker));  // stands there already
+    CHECK(gil.has_arrived(guest.load()));
+    stand_in_line(gil, threads, [&order](GilSlot*) { order += 'b'; });
+    sleep_ns(kMillisecond);
+    CHECK_FALSE(woke.load());
+    CHECK_FALSE(parker.notified());
+    for (const GilFigures& one : gil.threads()) {
+      if (one.name == "guest") CHECK(one.waited_ns >= kMillisecond);
+    }
+    CHECK(gil.switch_now(main.slot));
+    CHECK(order == "agb");
+  }
+  for (auto& thread : threads) thread.join();
+}
+
+TEST_CASE("gil: who is enlisted at the moment when its time is over stands in line once") {
+  Gil gil;
+  gil.set_switch_interval_ns(kShortestSwitchIntervalNs);
+  constexpr int kPlayers = 4;
+  const int rounds = BATON_TSAN ? 300 : 2000;
+  struct Player {
+    Parker parker;
+    GilSlot* slot = nullptr;
+    bool is_idle = false;  // guarded by the lock, as all below
+    bool has_token = false;
+  };
+  Player players[kPlayers];
+  players[0].has_token = true;
+  long passed = 0;
+  bool is_over = false;
+  auto play = [&](int me) {
+    Worker worker(gil, "player");
+    Player& own = players[me];
+    own.slot = worker.slot;
+    for (std::int64_t pause = 1000; !is_over; pause = pause * 5 % 60'000 + 1000) {
+      if (!own.has_token) {
+        own.is_idle = true;
+        {
+          Released released(gil, worker.slot, "token");
+          gil.park_outside(worker.slot, own.parker, monotonic_ns() + pause);
+        }
+        own.is_idle = false;
+        worker.poll();
+        continue;
+      }
+      Player& next = players[(me + 1 + passed % (kPlayers - 1)) % kPlayers];
+      own.has_token = false;
+      next.has_token = true;
+      if (++passed >= rounds) is_over = true;
+      if (next.is_idle && !gil.enlist(next.slot, next.parker)) {
+        Gil::invite(next.slot);
+        next.parker.unpark();
+      }
+    }
+  };
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kPlayers; ++i) threads.emplace_back(play, i);
+  for (auto& thread : threads) thread.join();
+  CHECK(passed >= rounds);
+  const GilFigures sum = gil.totals();
+  CHECK(sum.switches == sum.forced + sum.voluntary);
+}
+
 TEST_CASE("gil: a thread that comes back from outside does not wait for a whole turn") {
   Gil gil;
   gil.set_switch_interval_ns(200 * kMillisecond);
