@@ -32,16 +32,53 @@ void release_binding(void* block) noexcept {
   if (bound->binding != nullptr) bound->binding->destroy(bound->binding);
 }
 
+// The level of the function of a class's metatable (baton/vm_members.hpp) that called the running one, or 0. Of several
+// constructors one is chosen by a function of the host in between.
+int class_level(const Coroutine* co) noexcept {
+  for (int level = 1; level <= 2; ++level) {
+    const CallFrame* frame = vm::frame_at(co, level);
+    if (frame == nullptr) return 0;
+    if (!frame->is_script()) continue;
+    const Prototype* prototype = frame->base[-1].closure()->prototype;
+    if (prototype->source == nullptr || prototype->source->view() != abi::kClassChunk) return 0;
+    return level == 1 || prototype->is_vararg != 0 ? level : 0;
+  }
+  return 0;
+}
+
+// An error in what such a function called is its caller's: told in his terms. `text`: what is wrong.
+std::string class_error(NativeCall& call, int level, int bad_argument, const std::string& text) {
+  ThreadState& thread = call.thread();
+  const CallFrame* frame = vm::frame_at(thread.current, level);
+  std::string message = vm::where(thread, level + 1);
+  if (bad_argument == 0) return message += text;
+  if (frame->base[-1].closure()->prototype->is_vararg != 0) return message += "bad argument #" + std::to_string(bad_argument) + " to 'new' (" + text + ")";
+  const Value key = frame->base[1];
+  const std::string name(key.is_string() ? key.string()->view() : "?");
+  return message += "bad " + std::string(bad_argument == 1 ? "object" : "value") + " for field '" + name + "' (" + text + ")";
+}
+
+// What is wrong with an argument.
+std::string argument_complaint(NativeCall& call, const abi::Invocation& invocation) {
+  if (invocation.complaint != nullptr) return invocation.complaint;
+  const int i = invocation.bad_argument;
+  const std::string got = i > call.count() ? "no value" : abi::type_name(invocation.state, slot_of(call.arg(i)));
+  return std::string(invocation.expected) + " expected, got " + got;
+}
+
+[[noreturn]] void raise_text(NativeCall& call, const std::string& text) { call.raise(Value::of(string::make(call.heap(), text))); }
+
 // What an answer other than results means. Out of line: the good case keeps a small frame.
 [[noreturn]] BATON_NOINLINE void raise_answer(NativeCall& call, const abi::Invocation& invocation, abi::Answer answer) {
   const Value& value = value_of(invocation.result);
   if (answer == abi::Answer::kUnwind) throw ForcedUnwind{};
   if (answer == abi::Answer::kRaise) call.raise(value);
+  const int level = class_level(call.coroutine());
   if (answer == abi::Answer::kRaiseText) {
-    std::string text = vm::where(call.thread(), 1);
-    text.append(value.is_string() ? value.string()->view() : "?");
-    call.raise(Value::of(string::make(call.heap(), text)));
+    const std::string text(value.is_string() ? value.string()->view() : "?");
+    raise_text(call, level > 0 ? class_error(call, level, 0, text) : vm::where(call.thread(), 1) + text);
   }
+  if (level > 0) raise_text(call, class_error(call, level, invocation.bad_argument, argument_complaint(call, invocation)));
   if (invocation.complaint != nullptr) call.argument_error(invocation.bad_argument, invocation.complaint);
   call.type_error(invocation.bad_argument, invocation.expected);
 }

@@ -29,6 +29,8 @@ Outcome end_failed(const InsideCall& call) noexcept;
 
 // Whether a call may begin outside all calls; what came too late for the one before is forgotten.
 Outcome begin_outermost(State* state, Session& session, Failure** failure) noexcept;
+// The thread is inside this runtime, but above it in a call of another one, on whose stack nothing of this one may wait.
+Outcome end_entangled(const InsideCall& call) noexcept;
 // There was no fiber for it.
 Outcome end_without_fiber(const InsideCall& call) noexcept;
 
@@ -58,6 +60,8 @@ BATON_ALWAYS_INLINE Outcome run_inside(Session& session, InsideCall& call) noexc
   const HandledExceptions& handled = *session.handled_exceptions;
   if (BATON_UNLIKELY(handled.caught != nullptr || handled.uncaught != 0)) return run_inside_catch<P>(session, call);
   if (session.inside.load(std::memory_order_relaxed)) {
+    const Session* innermost = innermost_session;
+    if (BATON_UNLIKELY(innermost != &session && innermost != nullptr)) return end_entangled(call);
     call.is_outermost = false;
     perform_inside<P>(&call, &thread);
     return call.outcome;
@@ -69,12 +73,14 @@ BATON_ALWAYS_INLINE Outcome run_inside(Session& session, InsideCall& call) noexc
   }
   call.is_outermost = true;
   session.inside.store(true, std::memory_order_release);
+  Session* const outer = std::exchange(innermost_session, &session);
   try {
     session.native->run_on_kept_fiber(perform_inside<P>, &call);
   } catch (const ScriptError&) {
     call.outcome = end_without_fiber(call);
   }
   session.inside.store(false, std::memory_order_relaxed);
+  innermost_session = outer;
   if (BATON_UNLIKELY(state->is_watched) && session.is_main) set_watched(state, true);
   return call.outcome;
 }

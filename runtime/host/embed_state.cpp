@@ -30,6 +30,7 @@
 namespace baton::host {
 
 __attribute__((tls_model("initial-exec"))) constinit thread_local Session* last_session = nullptr;
+__attribute__((tls_model("initial-exec"))) constinit thread_local Session* innermost_session = nullptr;
 
 namespace {
 
@@ -185,11 +186,32 @@ void drain_deferred(State* state) noexcept {
 
 // ---- calls ----
 
+namespace {
+
+// Where the script was when it was stopped: its frames are left by nobody yet. Empty if there is no memory for it.
+std::string place_of_stop(ThreadState& thread) noexcept {
+  try {
+    return vm::traceback(thread, thread.current, nullptr, 0);
+  } catch (const std::bad_alloc&) {
+  } catch (const ScriptError&) {
+  }
+  return std::string();
+}
+
+}  // namespace
+
 Outcome end_stopped(const InsideCall& call, const vm::CallMark& mark) noexcept {
+  std::string place = place_of_stop(thread_of(call));
   vm::abandon_to(thread_of(call), mark);
   if (call.is_outermost) finish_stop(call.state, thread_of(call));
   *call.failure = make_stopped(call.state);
+  if (*call.failure != nullptr) (*call.failure)->traceback = std::move(place);
   return Outcome::kStopped;
+}
+
+Outcome end_entangled(const InsideCall& call) noexcept {
+  *call.failure = make_failure(Outcome::kError, "call into a VM from a call of another VM that it waits for");
+  return Outcome::kError;
 }
 
 Outcome end_failed(const InsideCall& call) noexcept {
@@ -491,22 +513,30 @@ void detach_hosts(State* state) {
   }
 }
 
+// Handles that were given up without the lock since it was last taken are freed here: nobody else will.
 void let_roots_go(State* state) noexcept {
-  drain_deferred(state);
   state->shared->heap.remove_root_visitor(state);
-  const std::lock_guard guard(state->mutex);
-  for (Root* root = state->roots; root != nullptr;) {
-    Root* next = root->next;
-    root->value = Slot();
-    root->previous = nullptr;
-    root->next = nullptr;
-    root = next;
+  Root* given_up;
+  {
+    const std::lock_guard guard(state->mutex);
+    for (Root* root = state->roots; root != nullptr;) {
+      Root* next = root->next;
+      root->value = Slot();
+      root->previous = nullptr;
+      root->next = nullptr;
+      root = next;
+    }
+    state->roots = nullptr;
+    state->kept_arguments = {};
+    state->kept_keys = {};
+    state->roots_are_gone = true;
+    given_up = std::exchange(state->deferred, nullptr);
   }
-  state->roots = nullptr;
-  state->kept_keys = {};
-  state->kept_arguments = {};
-  state->roots_are_gone = true;
   state->classes.clear();
+  while (given_up != nullptr) {
+    delete std::exchange(given_up, given_up->next_deferred);
+    release(state);
+  }
 }
 
 // The closing thread takes the main thread's place: what still runs is called by it.

@@ -183,6 +183,8 @@ inline Slot slot_of(const Value& v) noexcept { return Slot::make(v.bits, static_
 Session* session_of(State* state) noexcept;
 // The session that the calling thread used last: apart from the list of all, so that looking at it neither initialises nor calls.
 extern __attribute__((tls_model("initial-exec"))) constinit thread_local Session* last_session;
+// The session whose outermost call the thread made last and is still inside of; null: none, or in a thread of the runtime's own.
+extern __attribute__((tls_model("initial-exec"))) constinit thread_local Session* innermost_session;
 // The session of a thread that is inside the runtime already. Raises: nothing.
 Session& find_present_session(State* state) noexcept;
 inline Session& present_session(State* state) noexcept {

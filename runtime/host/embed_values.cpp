@@ -311,7 +311,7 @@ bool is_frozen(const Slot& table) noexcept { return (value_of(table).table()->mo
 namespace {
 
 // Freezes what is reachable through tables, metatables first come first served; `list` grows meanwhile.
-void freeze_all(std::vector<Table*>& list, bool deep) {
+void freeze_all(const SharedState& shared, std::vector<Table*>& list, bool deep) {
   for (std::size_t i = 0; i < list.size(); ++i) {
     Table* t = list[i];
     t->mode |= kTableFrozen;
@@ -324,8 +324,7 @@ void freeze_all(std::vector<Table*>& list, bool deep) {
     std::uint64_t position = 0;
     Value key, value;
     while (table::next_at(t, position, key, value)) {
-      if (key.is_table()) add(key.table());
-      if (value.is_table()) add(value.table());
+      for (const Value& each : {key, value}) add(each.is_table() ? each.table() : vm::metatable_of(shared, each));
     }
   }
 }
@@ -335,7 +334,7 @@ void freeze_all(std::vector<Table*>& list, bool deep) {
 Outcome freeze(State* state, const Slot& table, bool deep, Failure** failure) noexcept {
   return allocate(state, failure, [&](Heap&) {
     std::vector<Table*> list{value_of(table).table()};
-    freeze_all(list, deep);
+    freeze_all(*state->shared, list, deep);
   });
 }
 

@@ -208,3 +208,53 @@ TEST_CASE("a binding lives as long as its function") {
   }
   CHECK(token.use_count() == 1);
 }
+
+TEST_CASE("errors in a class's own functions are told where the script's author wrote") {
+  baton::VM vm;
+  vm.class_<Vec>("Vec").ctor<double, double>().property("x", &Vec::x).readonly("y", &Vec::y);
+  const auto message = [&vm](const char* source) { return std::string(vm.try_run(source, "=job").error().what()); };
+  CHECK(message("local v = Vec(1, 2)\nv.x = 'one'") == "job:2: bad value for field 'x' (number expected, got string)");
+  CHECK(message("local v = Vec(1, 2)\n\nv.y = 1") == "job:3: cannot set field 'y' of a Vec");
+  CHECK(message("\nlocal v = Vec('a', 2)") == "job:2: bad argument #1 to 'new' (number expected, got string)");
+}
+
+TEST_CASE("objects of several constructors complain in the same way") {
+  baton::VM vm;
+  vm.class_<Vec>("Vec").ctor<double, double>().factory([](double both) { return Vec(both, both); });
+  const auto message = [&vm](const char* source) { return std::string(vm.try_run(source, "=job").error().what()); };
+  CHECK(message("\nlocal v = Vec('a', 2)") == "job:2: bad argument #1 to 'new' (number expected, got string)");
+  CHECK(message("\nlocal v = Vec(1, 2, 3)") == "job:2: no constructor with 3 arguments");
+}
+
+TEST_CASE("objects that refer to the same thing are equal") {
+  baton::VM vm;
+  vm.class_<Vec>("Vec").ctor<double, double>();
+  Vec one(1, 2), other(1, 2);
+  vm.bind("get", [&](bool first) { return first ? &one : &other; });
+  CHECK(vm.run<bool>("local a = get(true) return a == get(true) and a ~= get(false) and a ~= 1 and a ~= Vec(1, 2)"));
+  Vec& same = vm.run<Vec&>("return get(true)");
+  CHECK(&same == &one);
+  CHECK_THROWS_WITH(vm.run<Vec&>("return 1"), Catch::Contains("Vec expected, got number"));
+  CHECK_THROWS_AS(vm.run<Vec&>("return nil"), baton::TypeError);
+}
+
+TEST_CASE("a class that says what equal means keeps it, and hands it down") {
+  baton::VM vm;
+  vm.class_<Animal>("Animal").ctor<>().property("name", &Animal::name).meta(baton::op::eq, [](const Animal& a, const Animal& b) {
+    return a.name == b.name;
+  });
+  vm.class_<Dog>("Dog").ctor<>().base<Animal>();
+  CHECK(vm.run<bool>("local a, b = Animal(), Animal() return a == b"));
+  CHECK(vm.run<bool>("local a, b = Dog(), Dog() b.name = 'rex' return a == Dog() and a ~= b"));
+}
+
+TEST_CASE("the host throws any value") {
+  baton::VM vm;
+  vm.bind("fail", [](baton::VM& v) {
+    baton::Table t = v.table();
+    t["code"] = 5;
+    throw baton::Error(t);
+  });
+  CHECK(vm.run<int>("local ok, e = pcall(fail) return e.code") == 5);
+  CHECK_THROWS_AS(baton::Error(baton::Value()), baton::TypeError);
+}

@@ -55,6 +55,7 @@ void cycle(int i, bool is_deliberate) {
   use_values(vm, i, is_deliberate);
   use_fibers(vm);
   if (i % 10 == 0) use_threads(vm);
+  (void)vm.eval("{}");  // a handle that is given up after the last call
 }
 
 }  // namespace

@@ -229,3 +229,12 @@ TEST_CASE("no writable table is shared once the host has frozen its own") {
   CHECK(script.call<int>() == 8);
   CHECK(vm["x"].is_nil());
 }
+
+TEST_CASE("what is stopped tells where it was") {
+  baton::VM vm;
+  baton::Budget budget{vm, {.instructions = 100'000}};
+  const auto result = vm.try_run("local function spin()\n while true do end\nend\nlocal function outer()\n spin()\nend\nouter()", "@spin.script");
+  REQUIRE(!result.ok());
+  CHECK(result.error().traceback().find("spin.script:2: in upvalue 'spin'") != std::string::npos);
+  CHECK(result.error().traceback().find("spin.script:5: in local 'outer'") != std::string::npos);
+}

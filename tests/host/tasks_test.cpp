@@ -2,10 +2,12 @@
 #include <catch2/catch.hpp>
 
 #include <poll.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include <atomic>
 #include <coroutine>
+#include <cstdio>
 #include <cstdlib>
 #include <thread>
 
@@ -219,4 +221,28 @@ TEST_CASE("a host names the program that workers run, or has none") {
   const auto refused = without.try_run(script);
   REQUIRE_FALSE(refused.ok());
   CHECK(refused.error().message().find("worker") != std::string::npos);
+}
+
+TEST_CASE("the error of a spawned task that nobody asks about is told") {
+  baton::VM vm;
+  const baton::Function fail = vm.load("error('nobody asked')");
+  std::fflush(stderr);
+  std::FILE* const told = std::tmpfile();
+  const int kept = dup(STDERR_FILENO);
+  REQUIRE(dup2(fileno(told), STDERR_FILENO) >= 0);
+  (void)vm.spawn(fail);
+  vm.run();
+  (void)vm.spawn(fail).result();
+  { vm.spawn(fail).then([](const baton::Result<baton::Value>&) {}); }
+  vm.run();
+  std::fflush(stderr);
+  dup2(kept, STDERR_FILENO);
+  close(kept);
+  std::rewind(told);
+  char text[4096];
+  const std::string output(text, std::fread(text, 1, sizeof text, told));
+  std::fclose(told);
+  const std::size_t place = output.find("nobody asked");
+  CHECK(place != std::string::npos);
+  CHECK(output.find("taken by nobody", place) == std::string::npos);  // only one of three
 }

@@ -211,3 +211,15 @@ TEST_CASE("a thousand VMs leave nothing behind") {
   CHECK(open_descriptors() == descriptors);
   CHECK(running_threads() <= threads);
 }
+
+TEST_CASE("a VM is not called back into from the call that it has made of another one") {
+  baton::VM a, b;
+  a.bind("cross", [&b](int n) { return n == 0 ? 0 : 1 + b.call<int>("cross", n - 1); });
+  b.bind("cross", [&a](int n) { return n == 0 ? 0 : 1 + a.call<int>("cross", n - 1); });
+  for (int round = 0; round < 2; ++round) {
+    CHECK(a.call<int>("cross", 1) == 1);
+    CHECK(b.call<int>("cross", 1) == 1);
+    CHECK_THROWS_WITH(a.call<int>("cross", 2), Catch::Contains("call of another VM"));
+    CHECK_THROWS_WITH(b.call<int>("cross", 3), Catch::Contains("call of another VM"));
+  }
+}

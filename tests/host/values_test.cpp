@@ -324,3 +324,10 @@ TEST_CASE("handles of a closed VM throw VMClosed") {
   CHECK_THROWS_AS(f.call<void>(), baton::VMClosed);
   CHECK_THROWS_AS(f.call<void>("text"), baton::VMClosed);
 }
+
+TEST_CASE("freezing the globals freezes the methods of strings") {
+  baton::VM vm;
+  vm.globals().freeze();
+  CHECK_FALSE(vm.try_run("getmetatable('').__index = {}").ok());
+  CHECK(vm.run<std::string>("return ('ab'):rep(2)") == "abab");
+}

@@ -111,6 +111,9 @@ enum class Outcome : int {
 
 enum class StopReason : int { kNone = 0, kInterrupt, kInstructions, kWallTime, kCpuTime };
 
+// The name of the chunks that a class's metatable is made of.
+inline constexpr const char* kClassChunk = "=[class]";
+
 struct Failure {
   Outcome outcome = Outcome::kError;
   StopReason reason = StopReason::kNone;

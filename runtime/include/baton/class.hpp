@@ -7,7 +7,8 @@
 //   T*, reference_wrapper<T>   an object that refers to it: the host keeps it alive
 //
 // An argument T&, const T& or T* of a bound function refers to the object inside; its type is checked against the class and
-// its bases. Invariant: an object is destroyed by the collector, at any time and in any thread that holds the lock, so a
+// its bases. Objects that refer to the same T are equal (==) unless the class has its own op::eq; as keys of tables they are
+// different ones. const is not kept: what is pushed as const T* or from a const T can be changed by scripts. Invariant: an object is destroyed by the collector, at any time and in any thread that holds the lock, so a
 // destructor must not call scripts. Owner: the script's object. Threading: with the lock.
 #pragma once
 

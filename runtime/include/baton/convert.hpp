@@ -453,13 +453,24 @@ inline std::string mismatch(Context& context, const char* expected, const abi::S
   return std::string(expected) + " expected, got " + (slot.is_nil() ? "nil" : abi::type_name(context.state, slot));
 }
 
+// References to objects of host classes.
+template <class T>
+concept RefersToObject = std::is_lvalue_reference_v<T> && std::is_class_v<Plain<T>> && !Text<Plain<T>> && !Handle<Plain<T>> &&
+                         !HasConvert<Plain<T>>;
+
 // A T made of `slot`; `place()` is what the error begins with: where the value was found.
 template <class T, class Place>
 decltype(auto) pull_from(Context& context, const abi::Slot& slot, const Place& place) {
   using Bare = Plain<T>;
-  auto value = Codec<Bare>::pull(context, slot);
-  if (__builtin_expect(!value, 0)) throw TypeError(place() + mismatch(context, Codec<Bare>::expected(context), slot));
-  return Bare(*std::move(value));
+  if constexpr (RefersToObject<T>) {
+    const auto object = Codec<Bare*>::pull(context, slot);
+    if (!object || *object == nullptr) throw TypeError(place() + mismatch(context, Codec<Bare*>::expected(context), slot));
+    return static_cast<T>(**object);
+  } else {
+    auto value = Codec<Bare>::pull(context, slot);
+    if (__builtin_expect(!value, 0)) throw TypeError(place() + mismatch(context, Codec<Bare>::expected(context), slot));
+    return Bare(*std::move(value));
+  }
 }
 
 template <class T>

@@ -28,6 +28,8 @@ class Error : public std::runtime_error {
  public:
   // An error of the host's own: what() and, as a script sees it, a string.
   explicit Error(const std::string& message) : std::runtime_error(message), details_(std::make_shared<Details>()) {}
+  // An error of the host's own with any value, which is what a script catches. Defined in value.hpp.
+  explicit Error(const Value& value);
   // Takes over `failure`. For this library.
   explicit Error(abi::Failure* failure)
       : std::runtime_error(failure != nullptr ? failure->message : "not enough memory"), details_(std::make_shared<Details>(failure)) {}
@@ -67,6 +69,7 @@ class SyntaxError : public Error {
 };
 
 // A call was stopped: by VM::interrupt, by a limit, or because its VM is being closed. Scripts cannot catch it.
+// traceback() says where the script was.
 class Interrupted : public Error {
  public:
   using Error::Error;

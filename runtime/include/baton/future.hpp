@@ -14,6 +14,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <coroutine>
+#include <cstdio>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -41,11 +42,15 @@ struct FutureState {
   std::optional<Stored<T>> value;
   std::exception_ptr error;
   bool ready = false;
+  bool looked_at = false;  // somebody took the result or asked for a callback
   std::vector<std::function<void()>> callbacks;
   abi::State* vm = nullptr;  // whose task resolves it; a reference
 
+  // The error of a task that nobody asks about is told, as scripts do.
   ~FutureState() {
-    if (vm != nullptr) abi::release(vm);
+    if (vm == nullptr) return;
+    if (error != nullptr && !looked_at) report(error);
+    abi::release(vm);
   }
   FutureState() = default;
   FutureState(const FutureState&) = delete;
@@ -68,6 +73,17 @@ struct FutureState {
   bool is_ready() {
     const std::lock_guard guard(mutex);
     return ready;
+  }
+  static void report(const std::exception_ptr& error) noexcept {
+    try {
+      std::rethrow_exception(error);
+    } catch (const Interrupted&) {
+    } catch (const VMClosed&) {
+    } catch (const Error& e) {
+      const std::string& text = e.traceback().empty() ? e.message() : e.traceback();
+      std::fprintf(stderr, "error in a task of the host, taken by nobody: %s\n", text.c_str());
+    } catch (...) {
+    }
   }
   // Calls `callback` when the result is there, perhaps now.
   void when_ready(std::function<void()> callback) {
@@ -156,6 +172,10 @@ class Future {
   // Calls `callback` when the result is there: with a Result<T>, or with the value (then not after an error), or with nothing.
   template <class Callback>
   void then(Callback callback) const {
+    {
+      const std::lock_guard guard(shared_->mutex);
+      shared_->looked_at = true;
+    }
     shared_->when_ready([shared = shared_, callback = std::move(callback)]() mutable {
       Future self(std::move(shared));
       if constexpr (std::is_invocable_v<Callback&, Result<T>>) {
@@ -190,6 +210,7 @@ class Future {
   detail::FutureState<T>& shared() const noexcept { return *shared_; }
   T take() const {
     const std::lock_guard guard(shared_->mutex);
+    shared_->looked_at = true;
     if (shared_->error != nullptr) std::rethrow_exception(shared_->error);
     if constexpr (!std::is_void_v<T>) return *shared_->value;
   }

@@ -5,7 +5,9 @@
 // Every operation of this library takes the lock for itself if the thread does not hold it; a Lock around several of them
 // makes them one step for everybody else, and faster. It also attaches the thread: any thread of the host may take it.
 // Invariant: guards are destroyed in reverse order, by the thread that made them; no Lock is kept while waiting for another
-// thread that needs it. Owner: a local variable. Threading: any thread; guards nest.
+// thread that needs it. Scripts of several VMs that call each other through bound functions: bind these with release_gil, or two
+// threads that call in opposite directions wait for each other; and a VM cannot be called back into from the call it has made of
+// another one in the same thread. Owner: a local variable. Threading: any thread; guards nest.
 #pragma once
 
 #include "baton/error.hpp"

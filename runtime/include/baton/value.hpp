@@ -104,7 +104,7 @@ class Value {
   // Whether it counts as true: neither nil nor false.
   explicit operator bool() const noexcept { return slot().tag > abi::kFalse; }
 
-  // The value as a T. Throws: TypeError. `is` only asks, `get_if` gives nothing instead.
+  // The value as a T; T& for the object of a host class itself. Throws: TypeError. `is` only asks, `get_if` gives nothing instead.
   template <class T>
   T as() const;
   template <class T>
@@ -143,6 +143,16 @@ class Value {
   [[noreturn]] static void refuse_nil() { throw TypeError("attempt to use a nil value"); }
   abi::Root* root_ = nullptr;
 };
+
+namespace detail {
+inline abi::Failure* failure_of(const Value& value) {
+  if (value.is_nil()) throw TypeError("nil is no error value");
+  const Lock lock(value.state());
+  return abi::make_failure(value.state(), value.slot());
+}
+}  // namespace detail
+
+inline Error::Error(const Value& value) : Error(detail::failure_of(value)) {}
 
 inline Value Error::value() const {
   abi::Root* root = failure().value;
@@ -310,7 +320,7 @@ class Table : public Value {
     raw_set(size() + 1, std::forward<T>(value));
   }
   // Nobody changes the table any more, neither scripts nor the host: for what several scripts share. `deep`: nor what is
-  // reachable from it through tables and metatables.
+  // reachable from it through tables and metatables; of the globals that includes package.loaded, so require modules before.
   void freeze(bool deep = true) const;
   bool is_frozen() const noexcept { return abi::is_frozen(slot()); }
   void set_metatable(const Table& metatable) const;

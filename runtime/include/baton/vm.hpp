@@ -367,7 +367,8 @@ class Class {
     methods_.raw_set(name, bound<Policy>(std::forward<F>(function)));
     return *this;
   }
-  // object.name. A data member, or a getter and perhaps a setter.
+  // object.name. A data member, or a getter and perhaps a setter. Reading a member that is an object gives a copy of it, so
+  // `o.position.x = 1` changes nothing in o; a getter may return a pointer into the object instead, which must live on.
   template <class Member>
   Class& property(std::string_view name, Member member);
   template <class Getter, class Setter>
@@ -421,6 +422,7 @@ class Class {
   abi::State* state_;
   Table metatable_, methods_, getters_, setters_, statics_, constructors_;
   Value fallback_get_, fallback_set_;
+  Value same_object_;  // what == does unless op::eq says otherwise
 };
 
 }  // namespace v0

@@ -87,7 +87,8 @@ struct Posted {
 
 // ---- classes ----
 
-// __index and __newindex of classes with properties; arguments: methods, getters, the class's own fallback.
+// __index and __newindex of classes with properties; arguments: methods, getters, the class's own fallback. Errors are not told
+// where these stand but where their caller does (host/embed_calls.cpp, which also knows the order of their parameters).
 inline constexpr std::string_view kIndexSource =
     "local methods, getters, fallback = ... "
     "return function(object, key) "
@@ -105,7 +106,7 @@ template <class... Arguments>
 Value run_source(abi::State* state, std::string_view source, Arguments&&... arguments) {
   abi::Slot function;
   abi::Failure* failure = nullptr;
-  check(abi::load(state, source.data(), source.size(), "=class", "t", &function, &failure), failure);
+  check(abi::load(state, source.data(), source.size(), abi::kClassChunk, "t", &function, &failure), failure);
   return Function(Value(state, function)).call<Value>(std::forward<Arguments>(arguments)...);
 }
 
@@ -172,6 +173,12 @@ Class<T>::Class(abi::State* state, const std::string& name) : state_(state) {
   metatable_.raw_set("getters", getters_);
   metatable_.raw_set("setters", setters_);
   metatable_.raw_set("__metatable", false);
+  same_object_ = vm.function([state](const Value& a, const Value& b) {  // each push of a pointer makes an object for scripts
+    detail::Context context{state};
+    const T* object = detail::object_in<T>(context, a.slot());
+    return object != nullptr && object == detail::object_in<T>(context, b.slot());
+  });
+  metatable_.raw_set("__eq", same_object_);
   vm.globals().raw_set(name, statics_);
 }
 
@@ -268,7 +275,8 @@ Class<T>& Class<T>::base() {
     }
   }
   for (const auto& [key, value] : theirs) {
-    if (key.is_string() && value.is_function() && metatable_.raw_get<Value>(key).is_nil()) metatable_.raw_set(key, value);
+    const Value own = key.is_string() && value.is_function() ? metatable_.raw_get<Value>(key) : value;
+    if (own.is_nil() || own == same_object_) metatable_.raw_set(key, value);
   }
   install_access();
   return *this;
