@@ -298,8 +298,8 @@ Value change_mode(NativeCall& call, CollectorOption option) {
     return mode_name(call, heap.set_mode(CollectorMode::kGenerational));
   }
   int pause = percent(call, 2), multiplier = percent(call, 3), size = percent(call, 4);
-  heap.set_pause(pause);
-  heap.set_step_multiplier(multiplier);
+  if (pause != 0) heap.set_pause(pause);
+  if (multiplier != 0) heap.set_step_multiplier(multiplier);
   heap.set_step_size(size);
   return mode_name(call, heap.set_mode(CollectorMode::kIncremental));
 }

@@ -581,13 +581,13 @@ CollectorMode Heap::set_mode(CollectorMode mode) noexcept { return std::exchange
 
 int Heap::set_pause(int percent) noexcept {
   const int old = internals_->pause;
-  if (percent > 0) internals_->pause = std::min(percent / 4 * 4, 1000);
+  if (percent >= 0) internals_->pause = std::min(percent / 4 * 4, 1000);
   return old;
 }
 
 int Heap::set_step_multiplier(int percent) noexcept {
   const int old = internals_->step_multiplier;
-  if (percent > 0) internals_->step_multiplier = std::min(percent, 1000);
+  if (percent >= 0) internals_->step_multiplier = std::min(percent / 4 * 4, 1000);
   return old;
 }
 

@@ -157,7 +157,7 @@ class Heap {
   void set_running(bool running) noexcept;  // collectgarbage "stop"/"restart"
   CollectorMode mode() const noexcept;
   CollectorMode set_mode(CollectorMode mode) noexcept;  // accepted and remembered; returns the old one
-  // Parameters in percent as the manual says; 0 leaves unchanged; each returns the old value.
+  // Parameters in percent as the manual says; 0 leaves the last three unchanged; each returns the old value.
   int set_pause(int percent) noexcept;
   int set_step_multiplier(int percent) noexcept;
   int set_step_size(int log2_bytes) noexcept;
