@@ -4,11 +4,11 @@
  *
  * It runs SERVER THREADS PORT [ARGUMENT], which connects to that port of this machine. It tells the server by single bytes what
  * to do: 'p' answer with one byte; 's' start the computing threads; 'e' end them; 'c' answer with how much they have done, 20
- * characters; 'q' end. It runs ROUNDS rounds of three phases, SECONDS each: pings without computing threads, computing threads
- * without pings, both. The last two take turns in pieces, since the machine's speed changes by the second: without, with, with,
- * without, and so on; what counts is the median over such groups of the work with pings as a part of that without. A ping leaves
- * every millisecond, or as soon as the answer before has come, and counts from when it left: one that could not leave in time is
- * not made up for, so a server that takes 5 ms for each shows 5 ms. A phase ends by the clock. With -l the pings beside computing
+ * characters; 'q' end. The machine's speed changes by the second, so all that is compared takes turns in pieces of 100 ms: two
+ * with pings and no computing threads, then these start, and without pings, with, with, without; as often as needed for SECONDS of
+ * pings each way. What counts for the work is the median over such groups of that with pings as a part of that without. A ping
+ * leaves every millisecond, or as soon as the answer before has come, and counts from when it left: one that could not leave in
+ * time is not made up for, so a server that takes 5 ms for each shows 5 ms. With -l the pings beside computing
  * threads are written to FILE: when each was sent and answered, in seconds of the monotonic clock. With -n no pings are sent
  * beside computing threads: what the measure of their work gives where nothing differs. Prints for each round
  *
@@ -32,7 +32,7 @@
 enum { kPeriodNs = 1000000, kMost = 1000000, kPieceNs = 100000000, kMostGroups = 1000 };
 
 static int server;
-static int64_t times[kMost];
+static int64_t idle_times[kMost], busy_times[kMost];
 static FILE *ping_log;
 static int no_pings;
 
@@ -80,7 +80,7 @@ static int ascending(const void *a, const void *b) {
 }
 
 /* Pings for so long; the reply times are added to the `count` in `times`. Returns how many there are then. */
-static int ping(int64_t duration, int count, FILE *list) {
+static int ping(int64_t duration, int64_t *times, int count, FILE *list) {
   int64_t began = now_ns(), next = began, answered = began;
   char byte;
   while (next < began + duration && count < kMost) {
@@ -97,13 +97,13 @@ static int ping(int64_t duration, int count, FILE *list) {
   return count;
 }
 
-static void sort_times(int count) { qsort(times, (size_t)count, sizeof times[0], ascending); }
+static void sort_times(int64_t *times, int count) { qsort(times, (size_t)count, sizeof times[0], ascending); }
 
 /* Work per second of the computing threads for the length of a piece: with pings, if `count` is not null. */
 static double work_for(int *count) {
   int64_t began = now_ns(), before = work_done();
   if (count != NULL && !no_pings) {
-    *count = ping(kPieceNs, *count, ping_log);
+    *count = ping(kPieceNs, busy_times, *count, ping_log);
   } else {
     sleep_until(began + kPieceNs);
   }
@@ -121,7 +121,7 @@ static double median(double *list, int count) {
   return count % 2 == 1 ? list[count / 2] : (list[count / 2 - 1] + list[count / 2]) / 2;
 }
 
-static double at(int count, double part) {
+static double at(const int64_t *times, int count, double part) {
   int place = (int)((double)count * part);
   if (count == 0) return 0;
   return (double)times[place < count ? place : count - 1] / 1000.0;
@@ -181,26 +181,27 @@ int main(int argc, char **argv) {
   start(argv + 4, argv[1]);
   int64_t duration = (int64_t)(atof(argv[2]) * 1e9);
   for (int round = atoi(argv[3]); round > 0; --round) {
-    ping(duration / 10, 0, NULL);
-    int count = ping(duration, 0, NULL);
-    sort_times(count);
-    printf("%.1f %.1f ", at(count, 0.5), at(count, 0.99));
-    if (threads > 0) tell('s');
-    sleep_until(now_ns() + 100000000);
     static double alone[kMostGroups], kept[kMostGroups];
-    int groups = 0;
-    count = 0;
+    int groups = 0, idle = 0, busy = 0;
+    ping(kPieceNs / 2, idle_times, 0, NULL);
     while (groups < kMostGroups && groups * 2 * (int64_t)kPieceNs < duration) {
-      double before = work_for(NULL), with = work_for(&count), again = work_for(&count), after = work_for(NULL);
+      (void)work_done(); /* so the threads have ended */
+      sleep_until(now_ns() + 20000000);
+      idle = ping(2 * (int64_t)kPieceNs, idle_times, idle, NULL);
+      if (threads > 0) tell('s');
+      sleep_until(now_ns() + 60000000);
+      double before = work_for(NULL), with = work_for(&busy), again = work_for(&busy), after = work_for(NULL);
       alone[groups] = (before + after) / 2;
       kept[groups] = alone[groups] > 0 ? (with + again) / 2 / alone[groups] : 0;
       ++groups;
+      if (threads > 0) tell('e');
     }
-    sort_times(count);
-    printf("%.1f %.1f %.1f %.1f %.1f %.4f\n", at(count, 0.5), at(count, 0.99), at(count, 0.999), at(count, 1.0), median(alone, groups), median(kept, groups));
+    sort_times(idle_times, idle);
+    sort_times(busy_times, busy);
+    printf("%.1f %.1f ", at(idle_times, idle, 0.5), at(idle_times, idle, 0.99));
+    printf("%.1f %.1f %.1f %.1f ", at(busy_times, busy, 0.5), at(busy_times, busy, 0.99), at(busy_times, busy, 0.999), at(busy_times, busy, 1.0));
+    printf("%.1f %.4f\n", median(alone, groups), median(kept, groups));
     fflush(stdout);
-    if (threads > 0) tell('e');
-    sleep_until(now_ns() + 50000000);
   }
   tell('q');
   while (wait(NULL) < 0 && errno == EINTR) { /* it may have something to write */
