@@ -236,8 +236,8 @@ void Gil::change_holder(GilSlot* slot) noexcept {
 // ---- taking and giving ----
 
 void Gil::acquire_slow(GilSlot* slot, std::int64_t came_back_ns) noexcept {
-  BATON_DCHECK(!held_by(slot));
   mutex_.lock();
+  BATON_DCHECK(slot->outer != nullptr || !held_by(slot));
   bool first_waiter = false;
   if (slot->outer == nullptr && enter_free_or_mark_wanted(slot, first_waiter)) {
     mutex_.unlock();
