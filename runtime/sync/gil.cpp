@@ -26,7 +26,9 @@
 // having asked, it spins for a moment, since the answer usually comes within a microsecond, and the hand-over then needs no
 // wake-up. Where it would not spin ("Processors" in gil_waiting.cpp) being awake gains it nothing, and who hands over keeps the
 // time of the turn he begins: he is about to sleep anyway, and to wake the heir only for that would be a third wake-up per turn,
-// beside the timer's and that of the new holder. A timer that rings too early is set again. Whoever changes the heir, gives the
+// beside the timer's and that of the new holder. A timer that rings too early is set again. Who is cut short sets one for the
+// turn of the thread that came back; the timer that was set for its own is not forgotten meanwhile, or each answer would wake
+// the next in line to set it again. Whoever changes the heir, gives the
 // lock away, or kept the time and does so no more, sees to it that somebody has a timer in time (`late_timekeeper`).
 //
 // Two lines. `returning` holds threads that came back from outside and have credit; it goes before `ordinary`. Its first
@@ -290,7 +292,7 @@ bool Gil::enlist_behind(GilSlot* slot, Parker& parker) noexcept {
     slot->enlisted_at_ns.store(now, std::memory_order_relaxed);
     slot->outer = &parker;
     rank(slot, now, left_at != 0 ? now - left_at : 0);
-    slot->patient = slot->returning;
+    slot->patient = slot->waits_returning = slot->returning;
     slot->armed_until_ns = kNoDeadline;
     join_line(slot, slot->returning ? returning_ : ordinary_, false);
     wakes.timekeeper = notify(late_timekeeper(holder));
@@ -328,6 +330,12 @@ bool Gil::enter_free_or_mark_wanted(GilSlot* slot, bool& first_waiter) noexcept 
 void Gil::release_slow(GilSlot* slot) noexcept {
   BATON_CHECK(held_by(slot), "a thread releases the GIL without holding it");
   mutex_.lock();
+  if (wakes_too_eagerly(heir())) {
+    GilSlot* next = heir();
+    mutex_.unlock();
+    lengthen_slice(next);
+    mutex_.lock();
+  }
   std::int64_t now = monotonic_ns();
   end_turn(slot, now);
   Wakes wakes;
@@ -363,16 +371,17 @@ bool Gil::hand_over(GilSlot* slot) noexcept {
     wake(wakes);
     return false;
   }
-  bool cut_short = next->returning && !slot->returning;
+  const bool is_cut_short = next->returning && !slot->returning;
   take_heir();
   requeue(slot, next, now);
   count_hand_over(slot, Reason::kForced);
   grant(next, now);
   const std::int64_t deadline = arm(slot, next, now);
+  const bool goes_on = is_cut_short && slot == heir();  // if its turn was over anyway, the processor is for the next one
   wakes = {notify(next), notify(late_timekeeper(next))};
   mutex_.unlock();
   wake(wakes);
-  wait(slot, deadline, cut_short ? Soon::kCutShort : Soon::kNo);
+  wait(slot, deadline, goes_on ? Soon::kCutShort : Soon::kNo);
   return true;
 }
 
@@ -426,7 +435,9 @@ std::int64_t Gil::arm(GilSlot* slot, GilSlot* holder, std::int64_t now_ns) noexc
     ask(holder);
     return kNoDeadline;
   }
-  timekeeper_ = slot;
+  // The heir's timer is seen without this, and another one's may still serve when the heir has had its turn.
+  const bool is_another_kept = timekeeper_ != nullptr && timekeeper_->armed_until_ns != kNoDeadline;
+  if (slot != next || !is_another_kept) timekeeper_ = slot;
   slot->armed_until_ns = due;
   return due;
 }

@@ -43,6 +43,13 @@ struct SpinLuck {
   }
 };
 
+// What slice a waiter has while it sleeps (the essay "Slices" in gil_waiting.cpp).
+enum class SliceAsleep : std::uint8_t {
+  kAsItRan,
+  kShort,       // it has given itself a short one
+  kLengthened,  // who gives it the lock has made it the usual one
+};
+
 // A native thread's place at the lock. Slots are used again but not freed before the Gil: a late wake-up finds memory.
 // All members belong to gil.cpp and released.h.
 struct alignas(kCacheLineBytes) GilSlot {
@@ -76,6 +83,7 @@ struct alignas(kCacheLineBytes) GilSlot {
   std::atomic<bool> hurried{false};    // waiter: a signal wants it to go before all others, once
   std::atomic<bool> invited{false};    // outside: another thread, holding the lock, has woken it. Cleared by go_outside
   std::atomic<bool> contended{false};  // holder: turn_began_ns is set. Read by the owner without the mutex
+  std::atomic<SliceAsleep> slice_asleep{SliceAsleep::kAsItRan};
 
   // Figures. Written by one thread at a time, read by anybody.
   alignas(kCacheLineBytes) std::atomic<std::uint64_t> switches{0};  // times the lock was handed to it
@@ -344,11 +352,12 @@ class Gil {
   }
   void wait(GilSlot* slot, std::int64_t deadline_ns, Soon soon) noexcept;
   void end_wait(GilSlot* slot) noexcept;
+  void sleep_until_notified(GilSlot* slot, std::int64_t deadline_ns) noexcept;
   bool computes(const GilSlot* slot) const noexcept;
   void spin(GilSlot* slot, Soon soon, std::int64_t deadline_ns) noexcept;
   void look_for_notification(const Parker& parker, std::int64_t limit_ns, std::int64_t deadline_ns, SpinLuck* luck) noexcept;
 
-  // With the mutex held, but for call_next:
+  // With the mutex held, but for call_next and lengthen_slice:
   bool enter_free_or_mark_wanted(GilSlot* slot, bool& first_waiter) noexcept;
   GilSlot* heir() const noexcept { return returning_.first != nullptr ? returning_.first : ordinary_.first; }
   GilSlot* take_heir() noexcept;
@@ -364,6 +373,8 @@ class Gil {
   std::int64_t arm(GilSlot* slot, GilSlot* holder, std::int64_t now_ns) noexcept;
   void ask(GilSlot* holder) noexcept;
   void call_next(GilSlot* holder) noexcept;
+  bool wakes_too_eagerly(const GilSlot* next) const noexcept;
+  static void lengthen_slice(GilSlot* next) noexcept;
   bool will_call(const GilSlot* holder, const GilSlot* next) const noexcept;
   void requeue(GilSlot* slot, const GilSlot* next, std::int64_t now_ns) noexcept;
   void grant(GilSlot* next, std::int64_t now_ns) noexcept;

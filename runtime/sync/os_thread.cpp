@@ -59,15 +59,25 @@ struct SliceOfThread {
 };
 thread_local SliceOfThread slice_of_thread;
 
-bool read_scheduling(SchedulingAttributes& attributes) noexcept {
+// Of a thread; 0 is the calling one.
+bool read_scheduling(int kernel_thread, SchedulingAttributes& attributes) noexcept {
   attributes = {};
-  return syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) == 0;
+  return syscall(SYS_sched_getattr, kernel_thread, &attributes, sizeof attributes, 0) == 0;
 }
 
 // Without negative nice values: to reset them in children, as the flag does, would be a change that nobody asked for.
 bool may_have_slices(const SchedulingAttributes& attributes) noexcept {
   return (attributes.policy == SCHED_OTHER || attributes.policy == SCHED_BATCH) && attributes.nice >= 0 &&
          attributes.runtime_ns != 0;
+}
+
+bool write_slice(int kernel_thread, Slice slice) noexcept {
+  SchedulingAttributes attributes;
+  if (!read_scheduling(kernel_thread, attributes) || !may_have_slices(attributes)) return false;
+  attributes.runtime_ns = slice == Slice::kShort ? kShortSliceNs : slice == Slice::kLong ? kLongSliceNs : 0;  // 0: the usual one
+  attributes.size = sizeof attributes;
+  attributes.flags = kResetOnFork;
+  return syscall(SYS_sched_setattr, kernel_thread, &attributes, 0) == 0;
 }
 
 sigset_t asynchronous_signals() noexcept {
@@ -164,17 +174,15 @@ void allow_slices() noexcept { slice_of_thread.allowed = true; }
 void set_slice(Slice slice) noexcept {
   SliceOfThread& own = slice_of_thread;
   if (!own.allowed || own.slice == slice) return;
-  SchedulingAttributes attributes;
-  if (!read_scheduling(attributes) || !may_have_slices(attributes)) {
-    own.allowed = false;
-    return;
-  }
-  attributes.runtime_ns = slice == Slice::kShort ? kShortSliceNs : slice == Slice::kLong ? kLongSliceNs : 0;  // 0: the usual one
-  attributes.size = sizeof attributes;
-  attributes.flags = kResetOnFork;
-  own.allowed = syscall(SYS_sched_setattr, 0, &attributes, 0) == 0;
+  own.allowed = write_slice(0, slice);
   if (own.allowed) own.slice = slice;
 }
+
+Slice current_slice() noexcept { return slice_of_thread.slice; }
+
+void set_slice_of(int kernel_thread, Slice slice) noexcept { (void)write_slice(kernel_thread, slice); }
+
+void note_slice(Slice slice) noexcept { slice_of_thread.slice = slice; }
 
 void block_asynchronous_signals() noexcept {
   sigset_t blocked = asynchronous_signals();

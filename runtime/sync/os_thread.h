@@ -84,6 +84,13 @@ void allow_slices() noexcept;
 // Gives the calling thread that slice. A system call, unless it has it already or may not have it (`allow_slices`, a kernel
 // before Linux 6.12 or one that refuses): then nothing.
 void set_slice(Slice slice) noexcept;
+// The calling thread's slice.
+Slice current_slice() noexcept;
+// Gives it to another thread of this process, which is asleep and has given itself another one before. That thread calls
+// `note_slice` when it runs again. Nothing if the thread has ended.
+void set_slice_of(int kernel_thread, Slice slice) noexcept;
+// Another thread has given the calling thread that slice.
+void note_slice(Slice slice) noexcept;
 
 // Lets this thread's asynchronous signals wait for another thread. Synchronous ones (SIGSEGV ...) stay.
 void block_asynchronous_signals() noexcept;

@@ -56,7 +56,7 @@ Scheduling scheduling() {
 
 struct Slices {
   bool kernel_agrees = false;
-  Scheduling before, as_short, as_long, usual, child;
+  Scheduling before, as_short, as_long, given, usual, child;
 };
 
 void note_scheduling(void* data) noexcept { *static_cast<Scheduling*>(data) = scheduling(); }
@@ -74,6 +74,9 @@ void change_slices(void* data) noexcept {
   result.as_long = scheduling();
   OsThread child;
   if (child.start("child", 0, nullptr, note_scheduling, &result.child) == 0) child.join();
+  set_slice_of(current_kernel_thread(), Slice::kShort);  // as another thread would
+  note_slice(Slice::kShort);
+  result.given = scheduling();
   set_slice(Slice::kUsual);
   result.usual = scheduling();
 }
@@ -92,6 +95,7 @@ TEST_CASE("os_thread: slices change for threads of our own, where the kernel has
   if (own.kernel_agrees) {
     CHECK(own.as_short.slice_ns < own.before.slice_ns);
     CHECK(own.as_long.slice_ns > own.before.slice_ns);
+    CHECK(own.given.slice_ns == own.as_short.slice_ns);
   }
   const std::uint64_t of_host = scheduling().slice_ns;
   set_slice(Slice::kShort);
