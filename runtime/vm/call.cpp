@@ -28,6 +28,7 @@
 #include "vm/native.h"
 #include "vm/operations.h"
 #include "vm/run.h"
+#include "vm/safepoint.h"
 
 namespace baton::vm {
 namespace {
@@ -239,9 +240,16 @@ BATON_NOINLINE int call_in_place(ThreadState& thread, int arguments, int wanted)
   return call(thread, arguments, wanted);
 }
 
+// The poll of script functions that natives, and instructions in C++, call: they may call each other without end. A method of
+// __close has had one that raises nothing (close.cpp).
+BATON_NOINLINE void poll_callee(ThreadState& thread, const Value& function) {
+  if (function.is_closure() && thread.current->closings == 0) safepoint(thread, SafepointKind::kBackEdge);
+}
+
 }  // namespace
 
 int call(ThreadState& thread, int arguments, int wanted) {
+  if (BATON_UNLIKELY(thread.interrupt.any())) poll_callee(thread, thread.current->top[-arguments - 1]);
   Coroutine* co = thread.current;
   if (BATON_UNLIKELY(co->in_place)) return call_in_place(thread, arguments, wanted);
   const std::ptrdiff_t slot = co->top - arguments - 1 - co->stack;

@@ -124,7 +124,6 @@ Value join_by_metamethod(ThreadState& thread, const Value& left, const Value& ri
   push(thread, function);
   push(thread, first);
   push(thread, second);
-  poll(thread);  // metamethods that call each other
   call(thread, 2, 1);
   return *--thread.current->top;
 }

@@ -38,12 +38,13 @@
 // beside their frame. Intrinsics without a frame do not poll: their Call is as atomic as an addition.
 // Why nothing escapes: jumps go forward, but for those of JumpBack, ForLoop and ForInLoop (the verifier insists), and a
 // ForInLoop is reached only from the ForInCall in front of it. So each turn of a loop runs a back-edge. What runs for ever
-// without one calls for ever, each function from the one before: by Call or TailCall; by ForInCall, which polls first; by
-// an instruction that has a metamethod or a value with __call, which test the word where those begin (EnterMetamethod,
-// CallCallable); or by a native, which polls when it returns, and cannot be nested more than 200 times without doing so. A
-// handler gets to an instruction that polls by a dispatch: its own or that of a pair whose entry follows the word, too. No
-// handler jumps to one of them directly, nor begins a turn of a loop or a call in any other way (fused_opcode.h checks that all
-// such pairs have an entry that does).
+// without one calls for ever, each function from the one before: by Call or TailCall; by ForInCall, which polls first; as a
+// metamethod, by a value with __call or by the first resume of a coroutine, which test the word where the function begins
+// (EnterMetamethod, CallCallable, CallResumeOther, slow::get and its like); or from C++, by vm::call, which tests it too (the
+// return of the native would not do, since it is silent when it gives values). Methods of __close give up the lock where they
+// begin, but raise nothing there except a stop (close.cpp). A handler gets to an instruction that polls by a dispatch: its own
+// or that of a pair whose entry follows the word, too. No handler jumps to one of them directly, nor begins a turn of a loop
+// or a call in any other way (fused_opcode.h checks that all such pairs have an entry that does).
 // Traced handlers, whose table is shared and constant, look at the word in front of the same instructions.
 #include "vm/interpreter.h"
 
