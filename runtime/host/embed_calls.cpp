@@ -87,7 +87,11 @@ int call_bound(NativeCall& call) {
   const auto* bound = static_cast<const Bound*>(call.upvalue(1).pointer);
   (void)adopt_session(bound->state, call.thread());
   abi::Invocation invocation{bound->state, &call, reinterpret_cast<const Slot*>(call.base()), call.count(), 0, nullptr, nullptr, 0, {}};
-  const abi::Answer answer = bound->binding->invoke(bound->binding, &invocation);
+  abi::Answer answer;
+  {
+    const HostCode host(call.coroutine());
+    answer = bound->binding->invoke(bound->binding, &invocation);
+  }
   if (BATON_UNLIKELY(call.coroutine()->unwinding)) throw ForcedUnwind{};
   if (BATON_LIKELY(answer == abi::Answer::kResult)) return call.result(value_of(invocation.result));
   if (answer == abi::Answer::kNothing) return 0;

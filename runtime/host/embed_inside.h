@@ -13,6 +13,7 @@
 #pragma once
 
 #include "host/embed_state.h"
+#include "host/host_code.h"
 #include "vm/call.h"
 
 namespace baton::host {
@@ -55,6 +56,7 @@ BATON_NOINLINE Outcome run_inside_catch(Session& session, InsideCall& call) noex
 // Raises: nothing.
 template <class P>
 BATON_ALWAYS_INLINE Outcome run_inside(Session& session, InsideCall& call) noexcept {
+  const LibraryCode library;
   ThreadState& thread = session.native->state();
   call.thread = &thread;
   const HandledExceptions& handled = *session.handled_exceptions;

@@ -14,6 +14,7 @@
 #include <new>
 
 #include "host/embed_state.h"
+#include "host/host_code.h"
 #include "loop/event_loop.h"
 #include "loop/host_loop.h"
 #include "sched/scheduler.h"
@@ -75,6 +76,7 @@ int run_spawned(NativeCall& call) {
   int count = 0;
   const int first = 2;
   const Status status = vm::protected_call(thread, call.count() - first, kMultipleResults, state->handler, &count);
+  const HostCode host(call.coroutine());
   if (status == Status::kOk) {
     finish(guard.take(), reinterpret_cast<const Slot*>(call.coroutine()->top - count), count, nullptr);
   } else {
@@ -136,6 +138,7 @@ int deliver_posts(NativeCall& call) {
   } rest{posts};
   while (rest.done < posts.size()) {
     const abi::Post post = posts[rest.done++];
+    const HostCode host(call.coroutine());
     post.function(post.context);
   }
   return 0;
