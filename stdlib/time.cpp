@@ -3,6 +3,7 @@
 #include <ctime>
 
 #include "all_modules.h"
+#include "sched/thread_group.h"
 #include "sched/wait.h"
 #include "vm/call.h"
 #include "vm/native.h"
@@ -19,7 +20,10 @@ double read_clock(clockid_t clock) {
 int time_now(NativeCall& call) { return call.result(Value::from(read_clock(CLOCK_REALTIME))); }
 int time_monotonic(NativeCall& call) { return call.result(Value::from(read_clock(CLOCK_MONOTONIC))); }
 int time_cpu(NativeCall& call) { return call.result(Value::from(read_clock(CLOCK_PROCESS_CPUTIME_ID))); }
-int time_thread_cpu(NativeCall& call) { return call.result(Value::from(read_clock(CLOCK_THREAD_CPUTIME_ID))); }
+int time_thread_cpu(NativeCall& call) {
+  const double before = static_cast<double>(ThreadCache::processor_ns_before_body()) * 1e-9;
+  return call.result(Value::from(read_clock(CLOCK_THREAD_CPUTIME_ID) - before));
+}
 
 int time_sleep(NativeCall& call) {
   const double wanted = call.check_number(1);

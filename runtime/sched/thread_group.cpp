@@ -93,7 +93,8 @@ Coroutine* make_root(ThreadState& thread) {
 
 }  // namespace
 
-ThreadGroup::ThreadGroup(SharedState& shared, std::string_view name) : shared_(shared), fibers_(shared.heap) {
+ThreadGroup::ThreadGroup(SharedState& shared, std::string_view name)
+    : shared_(shared), fibers_(shared.heap), cache_(kNativeStackBytes, running_) {
   shared.sched = this;
   shared.start_fiber = start_fiber;
   shared.switch_to = switch_coroutines;
@@ -238,9 +239,7 @@ void ThreadGroup::add_argument(NativeThread& thread, const Value& v) {
 
 int ThreadGroup::start(NativeThread& thread) noexcept {
   if (is_stopping_) return ECANCELED;  // a finalizer or a daemon at the end of the program
-  OsThread os_thread;
-  const int refusal = os_thread.start(thread.state().name, kNativeStackBytes, &running_, thread_main, &thread);
-  if (refusal == 0) os_thread.detach();
+  const int refusal = cache_.start(thread.state().name, thread_main, &thread);
   if (refusal == 0 && shared_.is_seeded) await_arrival(thread.state());
   return refusal;
 }
@@ -422,6 +421,7 @@ bool ThreadGroup::stop_threads(std::int64_t grace_ns) noexcept {
     if (!thread->is_main()) thread->stop();
   }
   shared_.gil.release(slot);
+  cache_.close();
   const bool stopped = running_.wait_until_none(monotonic_ns() + grace_ns);
   shared_.gil.acquire(slot);
   while (!failed_.empty()) report_if_uncollected(*failed_.front());

@@ -16,6 +16,7 @@
 #include "sched/native_thread.h"
 #include "sched/observer.h"
 #include "sync/os_thread.h"
+#include "sync/thread_cache.h"
 
 namespace baton::sched {
 
@@ -120,6 +121,7 @@ class ThreadGroup final : RootVisitor {
   SharedState& shared_;
   Fibers fibers_;
   ThreadCount running_;
+  ThreadCache cache_;
   std::vector<NativeThread*> threads_;
   std::vector<NativeThread*> failed_;  // ended with an error that nobody has taken yet; each holds a reference
   NativeThread* main_;
