@@ -443,7 +443,7 @@ Task* Scheduler::pick(bool gives_stack) noexcept {
     if (events() != nullptr) return nullptr;
     serve_own();
   }
-  turn_began_ = clock_read_at_;
+  turn_began_ = kNotTimed;
   return pop_ready(gives_stack);
 }
 
@@ -678,7 +678,8 @@ void Scheduler::wake_all_to_stop() noexcept {
 
 void Scheduler::serve_own() noexcept {
   switches_left_ = kSwitchesPerService;
-  served_at_ = turn_began_ = clock_read_at_ = cycle_clock();
+  served_at_ = clock_read_at_ = cycle_clock();
+  turn_began_ = kNotTimed;
   take_posted();
   if (timers_.size() > 0) (void)timers_.fire_due(monotonic_ns());
 }

@@ -77,7 +77,7 @@ class Scheduler {
   int begin_body();
   // Whether the current task has gone on for so long without waiting that others must run.
   bool is_turn_over() noexcept {
-    return BATON_UNLIKELY(--points_left_ <= 0) || BATON_UNLIKELY(is_time_over(turn_began_));
+    return BATON_UNLIKELY(--points_left_ <= 0) || BATON_UNLIKELY(is_turn_time_over());
   }
   // Lets others run if there are any, and begins a new turn.
   void end_turn(ThreadState& thread);
@@ -160,6 +160,7 @@ class Scheduler {
   static constexpr int kPointsPerTurn = 64;
   static constexpr int kSwitchesPerService = 64;
   static constexpr int kPointsPerClock = 8;
+  static constexpr std::uint64_t kNotTimed = 0;
 #if BATON_TSAN
   static constexpr std::uint64_t kTurnCycles = 10 * kCyclesBelowMillisecond;
 #else
@@ -174,6 +175,16 @@ class Scheduler {
     points_to_clock_ = now - clock_read_at_ > kTurnCycles / 8 ? 1 : kPointsPerClock;
     clock_read_at_ = now;
     return now - since > kTurnCycles;
+  }
+  // A turn is timed from the first of its points at which the clock is read. So the first waiting point of a turn never ends it:
+  // tasks that wait at once come to wait in the order in which they run, whatever ran before them for however long.
+  bool is_turn_time_over() noexcept {
+    if (BATON_UNLIKELY(turn_began_ == kNotTimed) && points_to_clock_ <= 1) {
+      (void)is_time_over(served_at_);
+      turn_began_ = clock_read_at_;
+      return false;
+    }
+    return is_time_over(turn_began_);
   }
   static Departure take_turns(FiberContext& self, Arrival first) noexcept;
   void run_body(ThreadState& thread) noexcept;
@@ -216,7 +227,7 @@ class Scheduler {
   int switches_left_ = kSwitchesPerService;
   int points_to_clock_ = kPointsPerClock;
   std::uint64_t clock_read_at_ = 0;
-  std::uint64_t turn_began_ = 0;          // cycle clock
+  std::uint64_t turn_began_ = kNotTimed;  // cycle clock
   std::uint64_t served_at_ = 0;           // likewise: events and timers
   struct NativeRequest {
     void (*function)(void* context) noexcept = nullptr;

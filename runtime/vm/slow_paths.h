@@ -51,7 +51,8 @@ void mark_to_be_closed(ThreadState& thread, int a);
 // The running frame becomes a call of R[a] with `arguments` values.
 Next tail_call(ThreadState& thread, int a, int arguments);
 // The safepoint behind a call: where the function begins that it entered, as back_edge, or inside the script frame to which it
-// has returned. `open`: results above the registers are live, up to `top`. It raises nothing when a native has given more than nil and booleans: the guard of a lock, an item of a queue reach their variable.
+// has returned. `open`: results above the registers are live, up to `top`. It raises nothing when a native has given more than
+// nil and booleans: the guard of a lock, an item of a queue reach their variable.
 void safepoint(ThreadState& thread, bool open);
 // The safepoint before the instruction at frame->pc, one that polls or the first of a function: if something is raised, its
 // position is that of this instruction. Raises: as vm::safepoint.
