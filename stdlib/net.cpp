@@ -241,6 +241,7 @@ int accept_one(NativeCall& call) {
   if (listener.descriptor < 0) call.error("attempt to use a closed listener");
   const std::int64_t deadline_ns = timeout_argument(call, 2);
   sched::before_wait(thread);
+  auto& events = loop::EventLoop::of(thread);  // it needs descriptors itself, and connections may take all that are left
   for (;;) {
     if (listener.descriptor < 0) return call.failure_named(EBADF, "the listener was closed");
     Descriptor made(thread, accept4(listener.descriptor, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
@@ -258,8 +259,7 @@ int accept_one(NativeCall& call) {
     if (errno != EAGAIN && errno != EWOULDBLOCK) return call.failure_named(errno, "");
     listener.shared = &thread.shared;
     int refusal = 0;
-    const auto result = loop::EventLoop::of(thread).wait_for(thread, listener.descriptor, loop::Direction::kRead, deadline_ns,
-                                                             "listener.accept", &refusal);
+    const auto result = events.wait_for(thread, listener.descriptor, loop::Direction::kRead, deadline_ns, "listener.accept", &refusal);
     if (refusal != 0) return call.failure_named(refusal, "");
     if (result == sched::WaitResult::kTimedOut) return timeout_result(call);
   }

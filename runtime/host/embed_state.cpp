@@ -23,6 +23,7 @@
 #include "host/libraries.h"
 #include "host/version.h"
 #include "sched/scheduler.h"
+#include "sync/thread_cache.h"
 #include "vm/operations.h"
 #include "vm/safepoint.h"
 #include "vm/traceback.h"
@@ -105,6 +106,7 @@ Session& add_session(State* state, sched::NativeThread& native) {
   session.state = state;
   session.native = &native;
   session.os_thread = pthread_self();
+  ThreadCache::end_with_body();
   session.has_clock = true;
   session.handled_exceptions = reinterpret_cast<HandledExceptions*>(__cxxabiv1::__cxa_get_globals());
   abi::retain(state);

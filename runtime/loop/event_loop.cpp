@@ -23,6 +23,7 @@
 // A notification (`wake`) that comes while the thread is awake is remembered and costs no system call.
 #include "loop/event_loop.h"
 
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -86,10 +87,24 @@ EventLoop* EventLoop::existing(ThreadState& thread) noexcept {
 
 EventLoop::EventLoop(ThreadState& thread) : thread_(thread) {}
 
+namespace {
+
+// libuv ends the process if it finds none for the pipe that it opens when it makes its first loop.
+bool are_descriptors_left_for_libuv() noexcept {
+  int of_signals[2], of_loop[2];
+  if (pipe2(of_signals, O_CLOEXEC) != 0) return false;
+  const bool left = pipe2(of_loop, O_CLOEXEC) == 0;
+  for (const int each : of_signals) close(each);
+  if (left) for (const int each : of_loop) close(each);
+  return left;
+}
+
+}  // namespace
+
 bool EventLoop::open() noexcept {
   poller_ = epoll_create1(EPOLL_CLOEXEC);
   waker_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (poller_ < 0 || waker_ < 0) return false;
+  if (poller_ < 0 || waker_ < 0 || !are_descriptors_left_for_libuv()) return false;
   auto* loop = new (std::nothrow) uv_loop_t;
   if (loop == nullptr) return false;
   if (uv_loop_init(loop) != 0) {

@@ -9,7 +9,8 @@
 //
 // What a body could have changed of its thread and the next one could notice is set anew: the name and a long slice; the processor
 // time used until then is subtracted. The signal mask and sharp timers are the same for all. Processors are given back by who was
-// called to one (gil_waiting.cpp). Memory: what a stack touched stays for a second at most, in kMostIdle threads.
+// called to one (gil_waiting.cpp). A thread that has called functions of the host ends with its body (`end_with_body`): the host may
+// keep anything for it, and the embedding interface does, until its end. Memory: what a stack touched stays for a second at most, in kMostIdle threads.
 #include "sync/thread_cache.h"
 
 #include <algorithm>
@@ -23,6 +24,7 @@ namespace baton {
 namespace {
 
 thread_local std::int64_t processor_ns_before = 0;
+thread_local bool ends_with_body = false;
 
 std::int64_t processor_ns() noexcept {
   timespec used;
@@ -33,6 +35,8 @@ std::int64_t processor_ns() noexcept {
 }  // namespace
 
 std::int64_t ThreadCache::processor_ns_before_body() noexcept { return processor_ns_before; }
+
+void ThreadCache::end_with_body() noexcept { ends_with_body = true; }
 
 int ThreadCache::start(std::string_view name, OsThread::Body body, void* argument) noexcept {
   if (give_to_idle(name, body, argument)) return 0;
@@ -83,6 +87,7 @@ void ThreadCache::serve(void* data) noexcept {
 // Returns: whether `own` has a new job; false: the thread is to end.
 bool ThreadCache::wait_for_job(Idle& own) noexcept {
   own.job.body = nullptr;
+  if (ends_with_body) return false;
   {
     ShortLock locked(mutex_);
     if (is_closed_ || idle_count_ == kMostIdle) return false;

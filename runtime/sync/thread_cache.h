@@ -34,6 +34,9 @@ class ThreadCache {
   // How many wait, at this moment.
   int idle_count() noexcept;
 
+  // The calling native thread ends with its body: something is kept for it that only its end takes away. Raises: nothing.
+  static void end_with_body() noexcept;
+
   // What the calling native thread had used of a processor when its body began; 0 in others. Raises: nothing.
   static std::int64_t processor_ns_before_body() noexcept;
 

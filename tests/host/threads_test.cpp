@@ -106,6 +106,14 @@ TEST_CASE("native threads of scripts call functions of the host") {
   CHECK(calls == 100);
 }
 
+TEST_CASE("native threads of scripts call functions of the host, one after the other") {
+  baton::VM vm;
+  vm.bind("note", [](const baton::Function& f) { return f.call<int>(1); });
+  vm.run("local thread = require 'thread' sum = 0 "
+         "for i = 1, 20 do sum = sum + thread.spawn(function() return note(function(x) return x end) end):join() end");
+  CHECK(vm.get<int>("sum") == 20);
+}
+
 TEST_CASE("several VMs run in parallel, also on one thread and inside each other") {
   baton::VM a, b;
   a.bind("other", [&](int n) { return b.call<int>("twice", n); });

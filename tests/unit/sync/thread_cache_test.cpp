@@ -90,3 +90,20 @@ TEST_CASE("thread cache: it is started from several threads at once") {
   cache.close();
   CHECK(count.wait_until_none(kNoDeadline));
 }
+
+TEST_CASE("thread cache: who asks for it ends with its body") {
+  ThreadCount count;
+  ThreadCache cache(256 * 1024, count);
+  std::atomic<bool> done{false};
+  const auto body = [](void* data) noexcept {
+    ThreadCache::end_with_body();
+    static_cast<std::atomic<bool>*>(data)->store(true);
+  };
+  REQUIRE(cache.start("guest", body, &done) == 0);
+  while (count.running() > 0) {
+    REQUIRE(cache.idle_count() == 0);  // else it would wait there for a second
+    sched_yield();
+  }
+  CHECK(done.load());
+  cache.close();
+}
