@@ -13,10 +13,10 @@ TEST_CASE("an interrupt from another thread stops what runs, uncatchably") {
   vm.bind("started", [&] { started = true; });
   for (const char* source :
        {"started() for i = 1, math.maxinteger do end", "started() for _ in function() return 1 end do end", "started() repeat until false",
-        "local n = 0 local function f() if n < 60 then n = n + 1 pcall(f) pcall(f) n = n - 1 end end started() f()",
-        "local n, mt = 0, {} local t = setmetatable({}, mt) mt.__concat = function() if n < 60 then n = n + 1 local x = t .. t x = t .. t n = n - 1 "
+        "local n = 0 local function f() if n < 30 then n = n + 1 pcall(f) pcall(f) n = n - 1 end end started() f()",
+        "local n, mt = 0, {} local t = setmetatable({}, mt) mt.__concat = function() if n < 30 then n = n + 1 local x = t .. t x = t .. t n = n - 1 "
         "end end started() local x = t .. t",
-        "local n, mt = 0, {} local t = setmetatable({}, mt) mt.__close = function() if n < 60 then n = n + 1 do local x <close> = t end "
+        "local n, mt = 0, {} local t = setmetatable({}, mt) mt.__close = function() if n < 30 then n = n + 1 do local x <close> = t end "
         "do local x <close> = t end n = n - 1 end end started() local x <close> = t",
         "started() while true do end", "started() while true do pcall(function() while true do end end) end",
         "started() while true do xpcall(function() while true do end end, function() while true do end end) end",
