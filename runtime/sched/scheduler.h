@@ -169,22 +169,20 @@ class Scheduler {
 
   // Whether a turn's time has passed since `since`. The clock costs as much as a switch, so it is read at one point in eight;
   // at every one as long as eight points take longer than an eighth of a turn.
-  bool is_time_over(std::uint64_t since) noexcept {
+  bool is_time_over(std::uint64_t since) noexcept { return has_read_clock() && clock_read_at_ - since > kTurnCycles; }
+  // A turn is timed from the first of its points at which the clock is read. So the first waiting point of a turn never ends it:
+  // tasks that wait at once come to wait in the order in which they run, whatever ran before them for however long.
+  bool is_turn_time_over() noexcept {
+    if (!has_read_clock()) return false;
+    if (turn_began_ == kNotTimed) turn_began_ = clock_read_at_;
+    return clock_read_at_ - turn_began_ > kTurnCycles;
+  }
+  bool has_read_clock() noexcept {
     if (BATON_LIKELY(--points_to_clock_ > 0)) return false;
     const std::uint64_t now = cycle_clock();
     points_to_clock_ = now - clock_read_at_ > kTurnCycles / 8 ? 1 : kPointsPerClock;
     clock_read_at_ = now;
-    return now - since > kTurnCycles;
-  }
-  // A turn is timed from the first of its points at which the clock is read. So the first waiting point of a turn never ends it:
-  // tasks that wait at once come to wait in the order in which they run, whatever ran before them for however long.
-  bool is_turn_time_over() noexcept {
-    if (BATON_UNLIKELY(turn_began_ == kNotTimed) && points_to_clock_ <= 1) {
-      (void)is_time_over(served_at_);
-      turn_began_ = clock_read_at_;
-      return false;
-    }
-    return is_time_over(turn_began_);
+    return true;
   }
   static Departure take_turns(FiberContext& self, Arrival first) noexcept;
   void run_body(ThreadState& thread) noexcept;

@@ -23,8 +23,6 @@ Next fail(ThreadState& thread, const Value& error) noexcept {
   return Next::kError;
 }
 
-// Calls the metamethod `function` with operands on behalf of the running instruction. The operands
-// go behind the frame's registers, into the reserve at worst.
 // Behind begin_call: a script function polls where it begins.
 Next begun(ThreadState& thread, Next next) {
   if (BATON_LIKELY(!thread.interrupt.any()) || next != Next::kContinue) return next;
@@ -33,6 +31,8 @@ Next begun(ThreadState& thread, Next next) {
   return next;
 }
 
+// Calls the metamethod `function` with operands on behalf of the running instruction. The operands
+// go behind the frame's registers, into the reserve at worst.
 Next call_metamethod(ThreadState& thread, const Value& function, const Value& a, const Value& b, const Value* c) {
   Coroutine* co = thread.current;
   Value* slot = co->frame->top;
